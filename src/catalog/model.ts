@@ -1,0 +1,54 @@
+/**
+ * What the catalog holds: projects, their logstores, their access keys. Plain values, as they stand in the catalog file.
+ *
+ * Ids are made once and never used again, so that whatever else keeps an id (journal entries, table comments, the topic id
+ * on the wire) never takes a thing for its predecessor of the same name.
+ */
+
+export interface Project {
+  /** A UUID in its usual text form. */
+  id: string
+  name: string
+  /** Where the project lives; a host name that carries another region does not know this project. */
+  region: string
+  /** ISO 8601, UTC. */
+  createdAt: string
+}
+
+export interface Logstore {
+  /** A UUID in its usual text form; also the topic id in Metadata, and in the comment of the logstore's table. */
+  id: string
+  /** The name of the project it belongs to; names of projects never change. */
+  project: string
+  name: string
+  /** Shards are numbered from 0, never renumbered, never removed. */
+  shards: number
+  /** How many partitions Metadata shows; never falls. In a balanced logstore a partition is only a hint. */
+  partitions: number
+  /** How long logs are kept, in days. */
+  retentionDays: number
+  /** The fields of JSON logs that are typed columns of the table. */
+  fields: Field[]
+  createdAt: string
+}
+
+/** A field of a JSON log that the store keeps as a column. */
+export interface Field {
+  /** The keys from the outermost to the innermost: `['http', 'status']`. Users' data: any text. */
+  path: string[]
+  type: FieldType
+}
+
+/** `keyword` has few different values, `text` many. */
+export type FieldType = 'keyword' | 'text' | 'integer' | 'number'
+
+export interface AccessKey {
+  /** Unique within its project. */
+  id: string
+  project: string
+  /** The secret's hash in the form that `catalog/secrets.ts` writes; the secret itself is kept nowhere. */
+  secretHash: string
+  /** The logstores it may write to; null for all of the project, also those that are made later. */
+  logstores: string[] | null
+  createdAt: string
+}
