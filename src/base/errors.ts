@@ -80,28 +80,31 @@ export const errorKinds = {
     ({ file, problem }: { file: string; problem: string }) =>
       `the catalog ${file} cannot be read: ${problem}; restore it from a backup`,
   ),
+  CATALOG_FORMAT: kind(
+    500,
+    ({ file, version, newest }: { file: string; version: number; newest: number }) =>
+      `the catalog ${file} has format version ${version}, this sluice reads up to ${newest}: start the newer sluice that wrote it`,
+  ),
+  AUTHENTICATION_BUSY: kind(
+    503,
+    (_: Record<string, never>) => 'too many access keys wait to be checked; connect again in a moment',
+  ),
 
   CONFIG_INVALID: kind(400, ({ file, problem }: { file: string; problem: string }) => `${file}: ${problem}`),
   PORT_IN_USE: kind(
     500,
-    ({
-      listener,
-      host,
-      port,
-      holder,
-      option,
-    }: {
-      listener: string
-      host: string
-      port: number
-      holder: string
-      option: string
-    }) => `port ${port} on ${host} (the ${listener} listener) is taken${holder}; choose another with ${option}`,
+    ({ listener, port, holder, option }: { listener: string; port: number; holder: string; option: string }) =>
+      `port ${port} (the ${listener} listener) is taken${holder}; choose another one with the setting ${option}`,
   ),
   CERTIFICATE_INVALID: kind(500, ({ file, problem }: { file: string; problem: string }) => `certificate ${file}: ${problem}`),
 
   STORE_UNAVAILABLE: kind(503, ({ problem }: { problem: string }) => `ClickHouse does not answer: ${problem}`),
   STORE_REFUSED: kind(400, ({ problem }: { problem: string }) => `ClickHouse refused the statement: ${problem}`),
+  ENGINE_FAILED: kind(
+    500,
+    ({ problem, log }: { problem: string; log: string }) =>
+      `the embedded ClickHouse does not start: ${problem}; its log is ${log}`,
+  ),
   TABLE_NOT_OURS: kind(
     409,
     ({ table, found }: { table: string; found: string }) =>
