@@ -52,3 +52,10 @@ export interface AccessKey {
   logstores: string[] | null
   createdAt: string
 }
+
+/** A logstore that nobody can write to any more, and whose table is still to be dropped. */
+export interface DeletedLogstore {
+  id: string
+  project: string
+  name: string
+}

@@ -1,0 +1,151 @@
+/**
+ * Every setting of the configuration: its name, what is legal, its default and what it is for. The type `Config`, the errors,
+ * the nearest name to a mistyped one and the commented default file all come from this declaration.
+ *
+ * Messages are the end of a sentence that begins with the setting's name (`http.port must be …`).
+ */
+import { resolve } from 'node:path'
+import { z } from 'zod'
+import { defaultLimits, minIdleMs } from './limits.ts'
+import { formatBytes, formatMs, parseBytes, parseMs } from './units.ts'
+
+export type ConfigSchema = ReturnType<typeof createConfigSchema>
+
+/** The configuration as the server is given it: complete, checked, frozen, with absolute paths. */
+export type Config = z.output<ConfigSchema>
+
+export type ListenerConfig = Config['listeners']['internet']
+
+/** What a region may be called, as the end of a sentence. Host names of its intranet put "-intranet" behind the region's name. */
+export const regionRule =
+  '1 to 50 of a-z, 0-9 and "-", beginning and ending with a letter or digit, and not ending with "-intranet"'
+
+export function isRegion(name: string): boolean {
+  return /^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$/.test(name) && !name.endsWith('-intranet')
+}
+
+/** The schema for a configuration whose relative paths start at `directory`. */
+export function createConfigSchema(directory: string) {
+  const path = text.transform(given => resolve(directory, given))
+
+  const listener = (defaultPort: number) =>
+    section({
+      enabled: flag.default(true).describe('whether the listener is opened'),
+      host: text.optional().describe('the address to listen on; every address of the machine, IPv6 and IPv4, if absent'),
+      port: port.default(defaultPort).describe('the port to listen on; 0 picks a free one'),
+      advertised: optionalSection({
+        host: text.describe('the host name that clients are told to connect to'),
+        port: wholeNumber(1, 65_535)
+          .optional()
+          .describe('the port that clients see, where another one is mapped to this listener'),
+      }),
+      tls: optionalSection({
+        cert: path.describe('a PEM file with the certificate, followed by those between it and its CA'),
+        key: path.describe('a PEM file with the private key'),
+      }),
+    })
+
+  return section({
+    data: path.prefault('./data').describe('the directory of journal, catalog, certificates and tables'),
+    region: z
+      .string(`must be ${regionRule}`)
+      .refine(isRegion, `must be ${regionRule}`)
+      .default('local')
+      .describe('the region of this server: the second label of PROJECT.REGION.DOMAIN'),
+    listeners: section({ internet: listener(10_012), intranet: listener(10_011) }),
+    http: section({
+      host: text.default('127.0.0.1').describe('the address of the HTTP API and the console'),
+      port: port.default(10_013).describe('their port; 0 picks a free one'),
+    }),
+    store: section({
+      memoryBytes: size(100e6).default(400e6).describe('memory that the embedded ClickHouse may use, beside 200 MB of its own'),
+      url: text
+        .refine(() => false, 'is not supported yet; leave it out, and the embedded ClickHouse is used')
+        .optional()
+        .describe('not supported yet: the URL of a ClickHouse server to use in place of the embedded one'),
+    }),
+    journal: section({
+      segmentBytes: size(2 ** 20, 2 ** 30)
+        .default(2 ** 26)
+        .describe('the size of one file of the journal'),
+      sync: oneOf('always').default('always').describe('when a log is acknowledged: always after it is on disk'),
+    }),
+    limits: section({
+      requestBytes: size(1024, 2 ** 31 - 1)
+        .default(defaultLimits.requestBytes)
+        .describe('the largest request of a client that has authenticated'),
+      unauthenticatedRequestBytes: size(1024, 2 ** 31 - 1)
+        .default(defaultLimits.unauthenticatedRequestBytes)
+        .describe('the largest request of a client that has not authenticated'),
+      bufferedBytes: size(1024)
+        .default(defaultLimits.bufferedBytes)
+        .describe('memory for the requests of all connections together'),
+      connections: wholeNumber(1, 1_000_000)
+        .default(defaultLimits.connections)
+        .describe('how many clients may be connected to one listener at once'),
+      idleMs: duration(minIdleMs).default(defaultLimits.idleMs).describe('after how long a silent connection is closed'),
+      unauthenticatedMs: duration(1000)
+        .default(defaultLimits.unauthenticatedMs)
+        .describe('how long a client may stay connected without a right access key'),
+      unauthenticatedRequests: wholeNumber(1, 1_000_000)
+        .default(defaultLimits.unauthenticatedRequests)
+        .describe('how many requests a client may send without a right access key'),
+      handshakeMs: duration(100).default(defaultLimits.handshakeMs).describe('how long a TLS handshake may take'),
+      requestsInFlight: wholeNumber(1, 1_000_000)
+        .default(defaultLimits.requestsInFlight)
+        .describe('how many requests of one connection may wait for their answers'),
+    }),
+    auth: section({
+      reject: oneOf('topic', 'sasl')
+        .default('topic')
+        .describe('where a wrong access key is refused: on each topic, as the log service does, or at once in SASL'),
+    }),
+    log: section({
+      level: oneOf('debug', 'info', 'warn', 'error', 'silent')
+        .default('info')
+        .describe('the least important lines that are written'),
+    }),
+  })
+}
+
+const notASection = 'must be a section with settings of its own'
+const text = z.string('must be text').min(1, 'must be text that is not empty')
+const flag = z.boolean('must be true or false')
+const port = wholeNumber(0, 65_535)
+
+/** A mapping with these settings and no others; one that is absent, or has nothing under it, is all defaults. */
+function section<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.preprocess(given => given ?? {}, z.strictObject(shape, notASection).readonly())
+}
+
+/** A mapping that may be absent as a whole; then there are no defaults either. */
+function optionalSection<Shape extends z.ZodRawShape>(shape: Shape) {
+  return z.preprocess(given => given ?? undefined, z.strictObject(shape, notASection).readonly().optional())
+}
+
+function wholeNumber(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}`
+  return z.int(message).min(min, message).max(max, message)
+}
+
+function oneOf<const Choices extends readonly string[]>(...choices: Choices) {
+  return z.enum(choices, `must be ${choices.map(choice => JSON.stringify(choice)).join(' or ')}`)
+}
+
+function size(min: number, max = Number.MAX_SAFE_INTEGER) {
+  const bound = max === Number.MAX_SAFE_INTEGER ? '' : ` and at most ${formatBytes(max)}`
+  return quantity(parseBytes, min, max, `must be a size of at least ${formatBytes(min)}${bound}, such as "64 MiB"`)
+}
+
+function duration(min: number) {
+  return quantity(parseMs, min, Number.MAX_SAFE_INTEGER, `must be a duration of at least ${formatMs(min)}, such as "15 min"`)
+}
+
+function quantity(parse: (given: unknown) => number | undefined, min: number, max: number, message: string) {
+  return z.unknown().transform((given, context) => {
+    const value = parse(given)
+    if (value !== undefined && value >= min && value <= max) return value
+    context.issues.push({ code: 'custom', message, input: given })
+    return z.NEVER
+  })
+}

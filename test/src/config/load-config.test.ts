@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { loadConfig, type ConfigSource } from '../../../src/config/load-config.ts'
+import { regionRule, type Config } from '../../../src/config/schema.ts'
+import { formatDefaultConfig } from '../../../src/config/settings.ts'
+
+describe('loadConfig', () => {
+  let directory: string
+  let file: string
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'sluice-config-'))
+    file = join(directory, 'sluice.yaml')
+  })
+
+  afterEach(() => rmSync(directory, { recursive: true }))
+
+  function load(yaml: string, source: ConfigSource = {}): Config {
+    writeFileSync(file, yaml)
+    return loadConfig({ file, ...source })
+  }
+
+  /** The problems that loading this file reports, one a line. */
+  function problemsOf(yaml: string, source: ConfigSource = {}): string[] {
+    try {
+      load(yaml, source)
+    } catch (error) {
+      const { code, message } = error as Error & { code: string }
+      assert.equal(code, 'CONFIG_INVALID')
+      assert.ok(message.startsWith(`${file}: `), message)
+      return message
+        .slice(file.length + 2)
+        .split('\n')
+        .map(line => line.trim())
+        .filter(line => line !== '')
+    }
+    return []
+  }
+
+  it('gives every setting its default without a file, with an empty one, and with sections that have nothing under them', () => {
+    const config = loadConfig()
+    assert.equal(config.data, resolve('data'))
+    assert.deepEqual(config.listeners.internet, { enabled: true, port: 10012 })
+    assert.deepEqual(config.listeners.intranet, { enabled: true, port: 10011 })
+    assert.deepEqual(config.http, { host: '127.0.0.1', port: 10013 })
+    assert.deepEqual(load('', { data: 'data' }), config)
+    assert.deepEqual(present(load('listeners:\n  internet:\n    tls:\nhttp:\nlimits:\n', { data: 'data' })), present(config))
+  })
+
+  it('takes relative paths of the file from its directory, and `data` of the command line from the working directory', () => {
+    const yaml = 'data: logs\nlisteners: { internet: { tls: { cert: tls/server.pem, key: /etc/server.key } } }'
+    assert.equal(load(yaml).data, join(directory, 'logs'))
+    assert.deepEqual(load(yaml).listeners.internet.tls, { cert: join(directory, 'tls/server.pem'), key: '/etc/server.key' })
+    assert.equal(load(yaml, { data: 'other' }).data, resolve('other'))
+    assert.equal(load('region: eu').data, join(directory, 'data'))
+  })
+
+  it('puts overrides before the file and leaves the settings beside them', () => {
+    const yaml = 'listeners: { internet: { port: 1, advertised: { host: logs.example.com, port: 443 } } }'
+    const overrides = { 'listeners.internet.port': 0, 'http.port': 0, region: undefined }
+    const config = load(yaml, { overrides })
+    assert.deepEqual(config.listeners.internet, {
+      enabled: true,
+      port: 0,
+      advertised: { host: 'logs.example.com', port: 443 },
+    })
+    assert.equal(config.http.port, 0)
+    assert.equal(config.region, 'local')
+  })
+
+  it('reads sizes and durations with and without units', () => {
+    const config = load('journal: { segmentBytes: 128 MiB }\nlimits: { requestBytes: 1000000, bufferedBytes: 2MB, idleMs: 1.5h }')
+    assert.equal(config.journal.segmentBytes, 134_217_728)
+    assert.equal(config.limits.requestBytes, 1_000_000)
+    assert.equal(config.limits.bufferedBytes, 2_000_000)
+    assert.equal(config.limits.idleMs, 5_400_000)
+  })
+
+  it('is frozen throughout', () => {
+    const config = load('listeners: { internet: { advertised: { host: logs.example.com } } }')
+    const frozen = (value: unknown): boolean =>
+      typeof value !== 'object' || value === null || (Object.isFrozen(value) && Object.values(value).every(frozen))
+    assert.ok(frozen(config))
+  })
+
+  for (const [given, meant] of [
+    ['listeners: { internett: {} }', 'listeners.internett is not a setting; did you mean listeners.internet?'],
+    ['jurnal: { sync: always }', 'jurnal is not a setting; did you mean journal?'],
+    ['http: { prot: 1 }', 'http.prot is not a setting; did you mean http.port?'],
+    [
+      'listeners: { internet: { tls: { crt: a, key: b } } }',
+      'listeners.internet.tls.crt is not a setting; did you mean listeners.internet.tls.cert?',
+    ],
+    ['idleMs: 20 min', 'idleMs is not a setting; did you mean limits.idleMs?'],
+    ['regoin:', 'regoin is not a setting; did you mean region?'],
+  ] as const)
+    it(`refuses an unknown setting with the nearest known one: ${given}`, () => {
+      assert.ok(problemsOf(given).includes(meant), problemsOf(given).join('\n'))
+    })
+
+  for (const [given, problem] of [
+    ['http: { port: 70000 }', 'http.port must be a whole number from 0 to 65535, not 70000'],
+    ['http: { port: "80" }', 'http.port must be a whole number from 0 to 65535, not "80"'],
+    ['http: 80', 'http must be a section with settings of its own, not 80'],
+    ['http: { host: "" }', 'http.host must be text that is not empty, not ""'],
+    ['listeners: { internet: { tls: { cert: a } } }', 'listeners.internet.tls.key is missing'],
+    [
+      'listeners: { internet: { advertised: { host: a, port: 0 } } }',
+      'listeners.internet.advertised.port must be a whole number from 1 to 65535, not 0',
+    ],
+    ['region: EU', `region must be ${regionRule}, not "EU"`],
+    ['region: eu-intranet', `region must be ${regionRule}, not "eu-intranet"`],
+    [
+      'store: { url: "http://me:password@host" }',
+      'store.url is not supported yet; leave it out, and the embedded ClickHouse is used',
+    ],
+    ['limits: { idleMs: 5 min }', 'limits.idleMs must be a duration of at least 10 min, such as "15 min", not "5 min"'],
+    ['limits: { bufferedBytes: 100 MiB }', 'limits.bufferedBytes must be at least twice limits.requestBytes'],
+    [
+      'journal: { segmentBytes: 64 MiBs }',
+      'journal.segmentBytes must be a size of at least 1 MiB and at most 1 GiB, such as "64 MiB", not "64 MiBs"',
+    ],
+    ['auth: { reject: never }', 'auth.reject must be "topic" or "sasl", not "never"'],
+    ['- region', 'a configuration is a mapping from names of settings to values'],
+    ['region: a\nregion: b', 'Map keys must be unique at line 2, column 1'],
+  ] as const)
+    it(`refuses ${JSON.stringify(given)}`, () => {
+      assert.deepEqual(problemsOf(given), [problem])
+    })
+
+  it('reports everything that is wrong at once', () => {
+    assert.deepEqual(
+      problemsOf('region: EU\nhttp: { prt: 1 }\nlog: { level: loud }', { overrides: { 'auth.reject': 1 } }).length,
+      4,
+    )
+  })
+
+  it('says that a file is missing', () => {
+    const missing = join(directory, 'missing.yaml')
+    assert.throws(() => loadConfig({ file: missing }), { code: 'CONFIG_INVALID', message: `${missing}: there is no such file` })
+  })
+
+  it('loads the default configuration that it shows', () => {
+    assert.deepEqual(present(load(formatDefaultConfig(), { data: 'data' })), present(loadConfig()))
+  })
+})
+
+/** The configuration without the settings that are undefined, which say the same as settings that are absent. */
+function present(config: Config): unknown {
+  return JSON.parse(JSON.stringify(config))
+}
+
+describe('the default configuration', () => {
+  it('says what each setting is for', () => {
+    const lines = formatDefaultConfig().split('\n')
+    const settings = lines.filter(line => /^ *(# )?[a-zA-Z]+:( |$)/.test(line))
+    assert.ok(settings.length > 25, lines.join('\n'))
+    for (const setting of settings) {
+      const isSection = /^ *[a-zA-Z]+:$/.test(setting)
+      if (!isSection) assert.match(lines[lines.indexOf(setting) - 1]!, /^ *# [a-z]/, setting)
+    }
+  })
+})
