@@ -1,0 +1,48 @@
+/**
+ * How the store is reached: an address and two users, and the HTTP clients made of them.
+ *
+ * The service user owns sluice's databases; the query user may only read them, and is the only one that ever runs SQL that a
+ * person wrote. What must stay true: nothing outside `src/store/` makes a client, so that a new address reaches everything.
+ */
+import { ClickHouseLogLevel, createClient, type ClickHouseClient } from '@clickhouse/client'
+
+/** Where ClickHouse answers. The embedded engine's port changes with each of its starts. Holds secrets: never log it. */
+export interface StoreConnection {
+  /** Such as `http://127.0.0.1:40123`. */
+  url: string
+  username: string
+  password: string
+  queryUsername: string
+  queryPassword: string
+}
+
+export interface Clients {
+  service: ClickHouseClient
+  query: ClickHouseClient
+}
+
+/** Longer than any insert or query is given, so that a request that gets no answer ends all the same. */
+const requestTimeoutMs = 120_000
+
+export function openClients(connection: StoreConnection): Clients {
+  return {
+    service: open(connection.url, connection.username, connection.password),
+    query: open(connection.url, connection.queryUsername, connection.queryPassword),
+  }
+}
+
+/** Ends the requests that are under way; they reject as the loss of a connection does. */
+export async function closeClients({ service, query }: Clients): Promise<void> {
+  await Promise.all([service.close(), query.close()])
+}
+
+function open(url: string, username: string, password: string): ClickHouseClient {
+  return createClient({
+    url,
+    username,
+    password,
+    request_timeout: requestTimeoutMs,
+    // By default the client writes each failing statement to standard error, literals and all. We report failures ourselves.
+    log: { level: ClickHouseLogLevel.OFF },
+  })
+}

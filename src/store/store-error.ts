@@ -1,0 +1,70 @@
+/**
+ * What ClickHouse or the way to it said, as the errors of sluice's table.
+ *
+ * The difference matters to the indexer: STORE_UNAVAILABLE is tried again for ever, STORE_REFUSED means that these very rows or
+ * this very statement will be refused again.
+ */
+import { ClickHouseError } from '@clickhouse/client'
+import { SluiceError, sluiceError } from '../base/errors.ts'
+
+/** Failures that pass: of the server's load, disk, memory or cluster, not of the statement. Codes of ClickHouse's ErrorCodes.cpp. */
+const passingCodes = new Set([
+  '159', // TIMEOUT_EXCEEDED
+  '198', // DNS_ERROR
+  '202', // TOO_MANY_SIMULTANEOUS_QUERIES
+  '209', // SOCKET_TIMEOUT
+  '210', // NETWORK_ERROR
+  '225', // NO_ZOOKEEPER
+  '236', // ABORTED: the server is shutting down
+  '241', // MEMORY_LIMIT_EXCEEDED: merges and other queries count too
+  '242', // TABLE_IS_READ_ONLY: a replica that lost its coordination
+  '243', // NOT_ENOUGH_SPACE
+  '252', // TOO_MANY_PARTS: merges are behind
+  '285', // TOO_FEW_LIVE_REPLICAS
+  '319', // UNKNOWN_STATUS_OF_INSERT
+  '394', // QUERY_WAS_CANCELLED: by the KILL QUERY of a restart
+  '473', // DEADLOCK_AVOIDED
+  '999', // KEEPER_EXCEPTION
+])
+
+/** Rights and passwords are the operator's to mend; the logs wait. */
+const accessCodes = new Set(['192', '193', '194', '497', '516'])
+
+/** The longest sentence taken from ClickHouse: it quotes the whole statement in some. */
+const maxProblemCharacters = 500
+
+/** The error of a statement that sluice made. */
+export function storeError(error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error
+  if (!(error instanceof ClickHouseError)) return unavailable(error)
+  if (passingCodes.has(error.code) || accessCodes.has(error.code))
+    return sluiceError('STORE_UNAVAILABLE', { problem: problemOf(error) }, error)
+  return sluiceError('STORE_REFUSED', { problem: problemOf(error) }, error)
+}
+
+/** The error of a statement that a person wrote: whatever ClickHouse answered, the statement is to be changed. */
+export function queryError(error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error
+  if (error instanceof ClickHouseError) return sluiceError('STORE_REFUSED', { problem: problemOf(error) }, error)
+  return unavailable(error)
+}
+
+/** True if ClickHouse said that the table or its database is not there. */
+export function isMissingTable(error: unknown): boolean {
+  return error instanceof ClickHouseError && (error.type === 'UNKNOWN_TABLE' || error.type === 'UNKNOWN_DATABASE')
+}
+
+function unavailable(error: unknown): SluiceError {
+  return sluiceError('STORE_UNAVAILABLE', { problem: error instanceof Error ? connectionProblem(error) : String(error) }, error)
+}
+
+function connectionProblem(error: Error): string {
+  // A refused connection to a name with several addresses is an AggregateError without a message.
+  return error.message || (error as NodeJS.ErrnoException).code || error.name
+}
+
+function problemOf(error: ClickHouseError): string {
+  const line = error.message.split('\n', 1)[0]!.trim()
+  const sentence = line.length > maxProblemCharacters ? `${line.slice(0, maxProblemCharacters)}…` : line
+  return error.type === undefined ? sentence : `${sentence} (${error.type})`
+}

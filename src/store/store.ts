@@ -1,0 +1,258 @@
+/**
+ * The store: the logs that were indexed, one table per logstore, in a ClickHouse that is reached over HTTP.
+ *
+ * Embedded or remote makes no difference here. The address may change at any time, as the embedded engine gets a new port with
+ * each start: `connect` gives it, and calls under way at that moment reject with STORE_UNAVAILABLE like any lost connection.
+ * Every call can: whoever has to get through tries again.
+ */
+import { type ClickHouseClient } from '@clickhouse/client'
+import { randomUUID } from 'node:crypto'
+import { addAbortSignal, Readable } from 'node:stream'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type SluiceError, sluiceError } from '../base/errors.ts'
+import { type Logstore } from '../catalog/model.ts'
+import { closeClients, openClients, type Clients, type StoreConnection } from './connection.ts'
+import { type RowBlock } from './row-block.ts'
+import { tableNameOf, type LogstoreName } from './sql.ts'
+import { isMissingTable, queryError, storeError } from './store-error.ts'
+import { dropTable, ensureTable, insertedColumns } from './tables.ts'
+import { createAnswerStream, newestLogsSql, refuseFileFunction } from './user-query.ts'
+
+export interface InsertOptions {
+  /** Begins with `insertQueryPrefix`, so that the insert can be found and ended; used for one insert only. */
+  queryId: string
+  /** A second insert with the same token, in one life of the engine, stores nothing. */
+  token: string
+}
+
+export interface QueryOptions {
+  logstore: Logstore
+  /** In it the logstore's table is called `log`; absent for the newest 100 logs. */
+  sql?: string | undefined
+  /** A ClickHouse format, unless the SQL names one itself; JSONEachRow if absent. */
+  format?: string | undefined
+  /** After how many seconds ClickHouse ends the query; 30 if absent. The server has a limit of its own. */
+  maxSeconds?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** The beginning of the query ids of all inserts of a node into a logstore. */
+export function insertQueryPrefix(logstore: LogstoreName, nodeId: string): string {
+  return `sluice-insert:${nodeId}:${logstore.id}:`
+}
+
+/** One insert is one part, which is stored wholly or not at all: so it is parsed as one block, however the server is configured. */
+const insertSettings = {
+  async_insert: 0,
+  max_insert_block_size: '1000000',
+  max_insert_threads: '1',
+  input_format_parallel_parsing: 0,
+} as const
+
+const insertSql = `INSERT INTO {database:Identifier}.{table:Identifier} (${Object.keys(insertedColumns).join(', ')}) FORMAT RowBinary`
+
+const defaultMaxSeconds = 30
+
+/** How long an insert that was killed may take to be gone, and how often to look. */
+const killDeadlineMs = 60_000
+const killPollMs = 50
+
+export class Store {
+  /** Undefined while no address is known. */
+  #clients: Clients | undefined
+  /** The tables known to be there and up to date on this connection: by the logstore's id, what they were made from. */
+  readonly #ensured = new Map<string, string>()
+
+  constructor({ connection }: { connection?: StoreConnection | undefined } = {}) {
+    this.connect(connection)
+  }
+
+  /** Says where ClickHouse answers from now on; undefined while it does not. Ends what is under way on the old connection. */
+  connect(connection: StoreConnection | undefined): void {
+    const old = this.#clients
+    this.#clients = connection === undefined ? undefined : openClients(connection)
+    this.#ensured.clear()
+    if (old !== undefined) void closeClients(old)
+  }
+
+  async close(): Promise<void> {
+    const old = this.#clients
+    this.#clients = undefined
+    if (old !== undefined) await closeClients(old)
+  }
+
+  /** Rejects with STORE_UNAVAILABLE unless ClickHouse answers and knows us. */
+  async ping(): Promise<void> {
+    await this.#perform(async ({ service }) => {
+      await service.command({ query: 'SELECT 1 FORMAT Null' })
+    })
+  }
+
+  /**
+   * Makes the logstore's database, table and view, or brings them up to date with its fields and retention; does nothing if
+   * this connection has done it before. Rejects with TABLE_NOT_OURS if the table is another's, unless its comment names one of
+   * `deletedIds`: the table of a deleted logstore is dropped.
+   */
+  async ensureTable(logstore: Logstore, deletedIds: ReadonlySet<string> = new Set()): Promise<void> {
+    const madeFrom = JSON.stringify([logstore.retentionDays, logstore.fields])
+    if (this.#ensured.get(logstore.id) === madeFrom) return
+    await this.#perform(async clients => {
+      await ensureTable(clients.service, logstore, deletedIds)
+      if (clients === this.#clients) this.#ensured.set(logstore.id, madeFrom)
+    })
+  }
+
+  /**
+   * Stores the block in the logstore's table, wholly or not at all; when this resolves it is on ClickHouse's disk.
+   *
+   * A rejection with STORE_UNAVAILABLE says nothing about whether it was stored or still will be: `resolveInserts`, then
+   * `highestOffsets`, tell. The block must not change until this has ended.
+   */
+  async insert(logstore: LogstoreName, block: RowBlock, { queryId, token }: InsertOptions): Promise<void> {
+    await this.#perform(async ({ service }) => {
+      try {
+        const { stream } = await service.exec({
+          query: insertSql,
+          query_params: tableParams(logstore),
+          query_id: queryId,
+          values: Readable.from([block.encoded], { objectMode: false }),
+          clickhouse_settings: { ...insertSettings, insert_deduplication_token: token },
+        })
+        await drain(stream)
+      } catch (error) {
+        if (!isMissingTable(error)) throw error
+        // Somebody dropped it. The rows are not to blame, and the next `ensureTable` makes it again.
+        this.#ensured.delete(logstore.id)
+        throw sluiceError('STORE_UNAVAILABLE', { problem: 'the table is gone' }, error)
+      }
+    })
+  }
+
+  /**
+   * Ends every insert of this node into the logstore that ClickHouse still runs, and resolves when none is left.
+   *
+   * An insert outlives the connection of its client. Before one may be repeated, and before the table is asked what it holds,
+   * nothing may be under way that still adds to it.
+   */
+  async resolveInserts(logstore: LogstoreName, nodeId: string): Promise<void> {
+    const query_params = { prefix: insertQueryPrefix(logstore, nodeId) }
+    await this.#perform(async ({ service }) => {
+      const deadline = Date.now() + killDeadlineMs
+      for (;;) {
+        await service.command({ query: 'KILL QUERY WHERE startsWith(query_id, {prefix:String}) SYNC', query_params })
+        const query = 'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})'
+        const [row] = await selectRows<{ running: string | number }>(service, query, query_params)
+        if (Number(row?.running) === 0) return
+        if (Date.now() > deadline) throw sluiceError('STORE_UNAVAILABLE', { problem: 'an earlier insert does not end' })
+        await delay(killPollMs)
+      }
+    })
+  }
+
+  /** The highest stored offset of each shard; without the shards, or the table, that hold nothing. */
+  async highestOffsets(logstore: LogstoreName): Promise<Map<number, number>> {
+    const query = 'SELECT _shard AS shard, max(_offset) AS offset FROM {database:Identifier}.{table:Identifier} GROUP BY _shard'
+    const rows = await this.#select<{ shard: number; offset: string | number }>(logstore, query)
+    return new Map(rows.map(({ shard, offset }) => [shard, Number(offset)]))
+  }
+
+  /** How many logs are stored. */
+  async count(logstore: LogstoreName): Promise<number> {
+    const query = 'SELECT count() AS logs FROM {database:Identifier}.{table:Identifier}'
+    const [row] = await this.#select<{ logs: string | number }>(logstore, query)
+    return Number(row?.logs ?? 0)
+  }
+
+  /** Drops the logstore's table with all its logs, and its view; a table that is not this very logstore's is left alone. */
+  async dropLogstore(logstore: LogstoreName): Promise<void> {
+    await this.#perform(async ({ service }) => {
+      this.#ensured.delete(logstore.id)
+      await dropTable(service, logstore)
+    })
+  }
+
+  /**
+   * Runs SQL that a person wrote, or asks for the newest logs, and resolves with the answer's bytes as they come.
+   *
+   * Rejects, or the stream fails, with STORE_REFUSED if the SQL is to be changed. The query is ended in ClickHouse when `signal`
+   * aborts or the stream is destroyed, which an aborted request alone would not do.
+   */
+  async query({
+    logstore,
+    sql,
+    format = 'JSONEachRow',
+    maxSeconds = defaultMaxSeconds,
+    signal,
+  }: QueryOptions): Promise<Readable> {
+    await this.ensureTable(logstore)
+    return this.#perform(async clients => {
+      if (sql !== undefined) await refuseFileFunction(clients.query, sql)
+      signal?.throwIfAborted()
+      const queryId = `sluice-query:${randomUUID()}`
+      try {
+        const { stream, response_headers } = await clients.query.exec({
+          query: sql ?? newestLogsSql,
+          query_id: queryId,
+          http_headers: { 'X-ClickHouse-Database': tableNameOf(logstore).viewDatabase, 'X-ClickHouse-Format': format },
+          clickhouse_settings: { max_execution_time: maxSeconds },
+          ...(signal && { abort_signal: signal }),
+        })
+        const answer = createAnswerStream(stream, response_headers['x-clickhouse-exception-tag']?.toString())
+        if (signal) addAbortSignal(signal, answer)
+        answer.once('close', () => {
+          if (!answer.readableEnded) void killQuery(clients.service, queryId)
+        })
+        return answer
+      } catch (error) {
+        void killQuery(clients.service, queryId)
+        signal?.throwIfAborted()
+        throw error
+      }
+    }, queryError)
+  }
+
+  async #select<Row>(logstore: LogstoreName, query: string): Promise<Row[]> {
+    return this.#perform(async ({ service }) => {
+      try {
+        return await selectRows<Row>(service, query, tableParams(logstore))
+      } catch (error) {
+        if (isMissingTable(error)) return []
+        throw error
+      }
+    })
+  }
+
+  /** Runs `work` with the clients of the moment; what it rejects with becomes an error of sluice's table, except an abort. */
+  async #perform<Result>(
+    work: (clients: Clients) => Promise<Result>,
+    translate: (error: unknown) => SluiceError = storeError,
+  ): Promise<Result> {
+    const clients = this.#clients
+    if (clients === undefined) throw sluiceError('STORE_UNAVAILABLE', { problem: 'it is not running yet' })
+    try {
+      return await work(clients)
+    } catch (error) {
+      throw error instanceof Error && error.name === 'AbortError' ? error : translate(error)
+    }
+  }
+}
+
+async function selectRows<Row>(client: ClickHouseClient, query: string, query_params: Record<string, string>): Promise<Row[]> {
+  const answer = await client.query({ query, query_params, format: 'JSONEachRow' })
+  return answer.json<Row>()
+}
+
+/** The query may have ended, the server may be gone: either way it runs no more, so a failure means nothing. */
+async function killQuery(client: ClickHouseClient, queryId: string): Promise<void> {
+  await client.command({ query: 'KILL QUERY WHERE query_id = {queryId:String} ASYNC', query_params: { queryId } }).catch(() => {})
+}
+
+function tableParams(logstore: LogstoreName): Record<string, string> {
+  const { database, table } = tableNameOf(logstore)
+  return { database, table }
+}
+
+/** An exec's connection is free again only when its answer was read. */
+async function drain(stream: Readable): Promise<void> {
+  for await (const _ of stream);
+}

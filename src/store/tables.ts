@@ -1,0 +1,186 @@
+/**
+ * The tables of logstores: how they are laid out, made, recognised, kept up to date and dropped.
+ *
+ * What must stay true: a table is written to or dropped only if its comment says that sluice made it for this very logstore.
+ * The comment is JSON: `{"sluice":1,"logstore":"ID"}`, 1 being the version of the layout below.
+ *
+ * `_offset` is unique in a shard except for the elements of a split array, which `_index` tells apart; `_entry`, the number of
+ * the journal entry, orders logs as they arrived. Partitions are UTC days of `_received`, so that retention drops whole parts,
+ * and the zones stand in the types, so that they are UTC days on every host: the indexer cuts its blocks there, and one insert
+ * is one part, which is stored wholly or not at all.
+ */
+import { type ClickHouseClient } from '@clickhouse/client'
+import { sluiceError } from '../base/errors.ts'
+import { type Logstore } from '../catalog/model.ts'
+import { fieldColumn, fieldDefinitions } from './fields.ts'
+import { quoteIdentifier, quoteString, tableNameOf, viewName, type LogstoreName, type TableName } from './sql.ts'
+
+const layoutVersion = 1
+
+/** The columns that an insert names, in the order of a RowBlock's bytes. The other columns compute themselves from `content`. */
+export const insertedColumns = {
+  _shard: 'UInt16',
+  _offset: 'Int64 CODEC(Delta, ZSTD(1))',
+  _index: 'UInt32 CODEC(Delta, ZSTD(1))',
+  _entry: 'UInt64 CODEC(Delta, ZSTD(1))',
+  _time: "DateTime64(3, 'UTC') CODEC(Delta, LZ4)",
+  _received: "DateTime64(3, 'UTC') CODEC(Delta, LZ4)",
+  _source: 'LowCardinality(String)',
+  _client: 'LowCardinality(String)',
+  _key: 'String',
+  _headers: 'Map(LowCardinality(String), String)',
+  content: 'String CODEC(ZSTD(1))',
+  _error: 'LowCardinality(String)',
+} as const
+
+/** Words are found without regard to case; `LIKE` does not use the index, `ILIKE` and the token functions do. */
+const indexes = [
+  'INDEX content_text content TYPE text(tokenizer = splitByNonAlpha, preprocessor = lower(content))',
+  'INDEX time_minmax _time TYPE minmax GRANULARITY 1',
+]
+
+/**
+ * The two fsync settings make "inserted" mean "on disk", which the journal's checkpoint relies on; they cost 3 ms per insert.
+ * The window is how many insert tokens are remembered. The merge settings keep merges small and few.
+ */
+const tableSettings =
+  'ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, ' +
+  'min_level_for_wide_part = 1, merge_selector_base = 10'
+
+/** A hundred years, so that the end of a log's time is one that the engine can hold. */
+const maxRetentionDays = 36_500
+
+/**
+ * Makes the logstore's table and view, or brings them up to date: fields that were added since get their columns, a new
+ * retention its TTL. Older rows get a new column's values when they are read.
+ *
+ * A table that belongs to a logstore of `deletedIds` is dropped first. Rejects with TABLE_NOT_OURS if the name is taken by
+ * anything else.
+ */
+export async function ensureTable(client: ClickHouseClient, logstore: Logstore, deletedIds: ReadonlySet<string>): Promise<void> {
+  const name = tableNameOf(logstore)
+  let found = await findTable(client, name)
+  if (found?.logstoreId !== undefined && found.logstoreId !== logstore.id && deletedIds.has(found.logstoreId)) {
+    await drop(client, name)
+    found = undefined
+  }
+  if (found === undefined) {
+    await create(client, logstore, name)
+    found = await findTable(client, name)
+  }
+  if (found?.logstoreId !== logstore.id)
+    throw sluiceError('TABLE_NOT_OURS', { table: `${name.database}.${name.table}`, found: describeOwner(found) })
+  await update(client, logstore, name, found)
+  await run(client, `CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(name.viewDatabase)}`)
+  // A view keeps the columns it was made with; this one is to have the fields that were added.
+  await run(
+    client,
+    `CREATE OR REPLACE VIEW ${quoteIdentifier(name.viewDatabase)}.${viewName} AS SELECT * FROM ${quoteTable(name)}`,
+  )
+}
+
+/** Drops the logstore's table and view; does nothing if there is no table or it is another's. */
+export async function dropTable(client: ClickHouseClient, logstore: LogstoreName): Promise<void> {
+  const name = tableNameOf(logstore)
+  const found = await findTable(client, name)
+  if (found?.logstoreId === logstore.id) await drop(client, name)
+}
+
+/** What stands under the name of a logstore's table. */
+interface FoundTable {
+  comment: string
+  /** The logstore that the comment names; undefined if the comment is not sluice's. */
+  logstoreId: string | undefined
+  /** The engine's clause with partitions, order, TTL and settings, as ClickHouse writes it. */
+  definition: string
+}
+
+async function findTable(client: ClickHouseClient, { database, table }: TableName): Promise<FoundTable | undefined> {
+  const answer = await client.query({
+    query:
+      'SELECT comment, engine_full AS definition FROM system.tables WHERE database = {database:String} AND name = {table:String}',
+    query_params: { database, table },
+    format: 'JSONEachRow',
+  })
+  const [row] = await answer.json<{ comment: string; definition: string }>()
+  return row === undefined ? undefined : { ...row, logstoreId: readComment(row.comment) }
+}
+
+async function create(client: ClickHouseClient, { id, fields, retentionDays }: Logstore, name: TableName): Promise<void> {
+  const columns = Object.entries(insertedColumns).map(([column, definition]) => `${column} ${definition}`)
+  for (const [column, definition] of fieldDefinitions(fields)) columns.push(`${quoteIdentifier(column)} ${definition}`)
+  const comment = JSON.stringify({ sluice: layoutVersion, logstore: id })
+  await run(client, `CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(name.database)}`)
+  // Another process may make it at the same time; the caller looks at what there is afterwards.
+  await run(
+    client,
+    `CREATE TABLE IF NOT EXISTS ${quoteTable(name)} (${[...columns, ...indexes].join(', ')})
+     ENGINE = MergeTree PARTITION BY toYYYYMMDD(_received, 'UTC') ORDER BY (_shard, _offset, _index)
+     TTL ${ttl(retentionDays)} SETTINGS ${tableSettings} COMMENT ${quoteString(comment)}`,
+  )
+}
+
+async function update(client: ClickHouseClient, logstore: Logstore, name: TableName, found: FoundTable): Promise<void> {
+  const present = await columnNames(client, name)
+  const missing = logstore.fields.filter(field => !present.has(fieldColumn(field.path)))
+  if (missing.length > 0) {
+    const additions = [...fieldDefinitions(missing)].map(([column, definition]) => {
+      return `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(column)} ${definition}`
+    })
+    await run(client, `ALTER TABLE ${quoteTable(name)} ${additions.join(', ')}`)
+  }
+  if (!found.definition.includes(interval(logstore.retentionDays)))
+    await run(client, `ALTER TABLE ${quoteTable(name)} MODIFY TTL ${ttl(logstore.retentionDays)}`)
+}
+
+async function columnNames(client: ClickHouseClient, { database, table }: TableName): Promise<Set<string>> {
+  const answer = await client.query({
+    query: 'SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String}',
+    query_params: { database, table },
+    format: 'JSONEachRow',
+  })
+  return new Set((await answer.json<{ name: string }>()).map(({ name }) => name))
+}
+
+/** The view goes first: without it nothing refers to the table, and a table without a view is seen and finished later. */
+async function drop(client: ClickHouseClient, name: TableName): Promise<void> {
+  await run(client, `DROP DATABASE IF EXISTS ${quoteIdentifier(name.viewDatabase)} SYNC`)
+  // The server's guard against dropping large tables is for people; here the logstore is gone from the catalog already.
+  await run(client, `DROP TABLE IF EXISTS ${quoteTable(name)} SYNC SETTINGS max_table_size_to_drop = 0`)
+}
+
+async function run(client: ClickHouseClient, query: string): Promise<void> {
+  await client.command({ query })
+}
+
+/** Names are quoted in these statements, as ClickHouse does not take parameters in all of them (`CREATE OR REPLACE VIEW`). */
+function quoteTable({ database, table }: TableName): string {
+  return `${quoteIdentifier(database)}.${quoteIdentifier(table)}`
+}
+
+/**
+ * Not of `toDateTime(_received)`: that ends in 2106, a sum beyond it wraps round, and the logs of a long retention would be
+ * gone at once. DateTime64 ends in 2299.
+ */
+function ttl(retentionDays: number): string {
+  return `_received + ${interval(retentionDays)}`
+}
+
+function interval(retentionDays: number): string {
+  return `toIntervalDay(${Math.min(Math.trunc(retentionDays), maxRetentionDays)})`
+}
+
+function readComment(comment: string): string | undefined {
+  try {
+    const parsed = JSON.parse(comment) as { sluice?: unknown; logstore?: unknown } | null
+    return typeof parsed?.sluice === 'number' && typeof parsed.logstore === 'string' ? parsed.logstore : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function describeOwner(found: FoundTable | undefined): string {
+  if (found === undefined) return 'it vanished while it was made'
+  if (found.logstoreId !== undefined) return `it belongs to logstore ${found.logstoreId}`
+  return found.comment === '' ? 'it has no comment' : `its comment is ${JSON.stringify(found.comment.slice(0, 100))}`
+}
