@@ -1,0 +1,26 @@
+/**
+ * What the acknowledging process and the indexer tell each other: one JSON object per line, in order.
+ */
+import { type LogLevel } from '../base/log.ts'
+import { type DeletedLogstore } from '../catalog/model.ts'
+import { type Logstore } from '../catalog/model.ts'
+import { type Indexed } from '../journal/checkpoint.ts'
+import { type ReadLimit } from '../journal/reader.ts'
+import { type StoreConnection } from '../store/connection.ts'
+
+export type ToIndexer =
+  /** The first message: where the journal is and from where on to read it. */
+  | { kind: 'start'; journalDirectory: string; nodeId: string; indexed: Indexed; logLevel: LogLevel }
+  /** Sent before any entry of a new logstore may be read, and after each change. */
+  | { kind: 'catalog'; logstores: readonly Logstore[]; deleted: readonly DeletedLogstore[] }
+  /** Where the store answers now; undefined while it does not. */
+  | { kind: 'store'; connection: StoreConnection | undefined }
+  /** The journal may be read up to here. */
+  | { kind: 'durable'; limit: ReadLimit }
+
+export type FromIndexer =
+  | { kind: 'indexed'; indexed: Indexed; rows: number }
+  /** The table of a deleted logstore is gone. */
+  | { kind: 'dropped'; logstoreId: string }
+  /** What keeps a logstore from being indexed, or null when it goes on; a logstore id of '' means the journal itself. */
+  | { kind: 'problem'; logstoreId: string; problem: string | null }
