@@ -1,0 +1,32 @@
+#!/usr/bin/env node
+/**
+ * The command line. Every failure is one sentence on standard error and a status that is not zero.
+ */
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import { CertificateError } from '../../certs/development.ts'
+import { SluiceError } from '../base/errors.ts'
+import { certsCommand } from './certs.ts'
+import { keyCommand } from './key.ts'
+import { logstoreCommand } from './logstore.ts'
+import { projectCommand } from './project.ts'
+import { queryCommand } from './query.ts'
+import { serveCommand } from './serve.ts'
+
+const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
+
+const program = new Command('sluice')
+  .description('A log ingestion endpoint that speaks the Kafka protocol; what it takes is searchable in ClickHouse.')
+  .version(version)
+  .showSuggestionAfterError()
+for (const command of [serveCommand(), projectCommand(), logstoreCommand(), keyCommand(), queryCommand(), certsCommand()])
+  program.addCommand(command)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const isExpected = error instanceof SluiceError || error instanceof CertificateError
+  console.error(`sluice: ${isExpected ? error.message : ((error as Error).stack ?? String(error))}`)
+  // Whatever is still open must not keep a failed command alive.
+  process.exit(1)
+}

@@ -1,0 +1,141 @@
+/**
+ * Produce 0–10: logs come in.
+ *
+ *     each partition, in the order of the request, without waiting:
+ *       check the batches  →  take them into the journal (authorise, quota, sequence, shard, offset)
+ *     then wait until all of them are on disk  →  answer
+ *
+ * A partition that is refused does not keep the others of its request from being stored.
+ */
+import { type Chunks } from '../../../protocol/chunks.ts'
+import { ErrorCode } from '../../../protocol/error-codes.ts'
+import {
+  produceRequest,
+  produceResponse,
+  type ProduceRequest,
+  type ProduceResponseInput,
+} from '../../../protocol/messages/produce.ts'
+import { BATCH_HEADER_BYTES, readBatchHeader, type BatchHeader } from '../../../protocol/records/batch.ts'
+import { checkBatches } from '../../../protocol/records/check-batches.ts'
+import { MAX_DECOMPRESSED_BYTES, type DecompressionBudget } from '../../../protocol/records/message-set.ts'
+import { type Log } from '../../base/log.ts'
+import { type Ingest, type WriteRefusal } from '../../ingest/ingest.ts'
+import { principalOf, type Answer, type Call, type Handler } from '../handler.ts'
+import { errorCodeOf } from '../refusals.ts'
+
+type PartitionData = ProduceRequest['topicData'][number]['partitionData'][number]
+type PartitionResponse = ProduceResponseInput['responses'][number]['partitionResponses'][number]
+
+const ACKS = [-1, 0, 1]
+
+export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<ProduceRequest, ProduceResponseInput> {
+  const { ingest, log } = options
+
+  function refuseAll(request: ProduceRequest): { errorCode: number; message: string } | undefined {
+    if (request.transactionalId !== null)
+      return {
+        errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        message: 'transactions are not supported: set no transactional.id',
+      }
+    if (!ACKS.includes(request.acks))
+      return { errorCode: ErrorCode.INVALID_REQUIRED_ACKS, message: 'acks must be 0, 1 or -1 (all)' }
+    return undefined
+  }
+
+  /** Takes the batches of one partition before it returns; what it returns settles once they are on disk. */
+  async function take(
+    topic: string,
+    { index, records: received }: PartitionData,
+    call: Call,
+    budget: DecompressionBudget,
+  ): Promise<PartitionResponse> {
+    const { source, clientId, refusedStreams } = call
+    const principal = principalOf(call)
+    const checked = checkBatches(received, budget)
+    if ('errorCode' in checked) {
+      ingest.refuse(principal, { topic, partition: index, batch: findFirstHeader(received) })
+      return refused(index, checked.errorCode, checked.message)
+    }
+    const { records, batches } = checked
+    const [first] = batches
+    const earlier = refusedStreams.take(topic, index, first)
+    if (earlier !== undefined) ingest.refuse(principal, { topic, partition: index, batch: earlier })
+    const outcome = ingest.write(principal, { topic, partition: index, records, batches, source, clientId })
+    if ('refusal' in outcome) {
+      if (!isKnownStream(outcome.refusal)) refusedStreams.add(topic, index, earlier ?? first)
+      return refused(index, errorCodeOf(outcome.refusal), outcome.message)
+    }
+    try {
+      await outcome.durable
+      return stored(index, outcome.baseOffset)
+    } catch {
+      return refused(index, ErrorCode.KAFKA_STORAGE_ERROR, 'the disk failed; send it again')
+    }
+  }
+
+  return {
+    request: produceRequest,
+    response: produceResponse,
+    handle(request, call) {
+      const refusal = refuseAll(request)
+      const budget = { leftBytes: MAX_DECOMPRESSED_BYTES }
+      const responses = request.topicData.map(({ name, partitionData }) => ({
+        name,
+        partitionResponses: partitionData.map(data =>
+          refusal === undefined
+            ? take(name, data, call, budget)
+            : Promise.resolve(refused(data.index, refusal.errorCode, refusal.message)),
+        ),
+      }))
+      return answer(request.acks, responses, problem => log.debug({ source: call.source, problem }, 'batch refused'))
+    },
+  }
+}
+
+/** The answer once every partition has its own; none for acks = 0, where the end of the connection tells of a failure. */
+async function answer(
+  acks: number,
+  responses: { name: string; partitionResponses: Promise<PartitionResponse>[] }[],
+  report: (problem: string) => void,
+): Promise<Answer<ProduceResponseInput>> {
+  const settled: ProduceResponseInput['responses'][number][] = []
+  let problem: string | undefined
+  for (const { name, partitionResponses } of responses) {
+    const partitions = await Promise.all(partitionResponses)
+    for (const { errorCode, errorMessage } of partitions)
+      if (errorCode !== ErrorCode.NONE) problem ??= `topic ${JSON.stringify(name)}: ${errorMessage}`
+    settled.push({ name, partitionResponses: partitions })
+  }
+  if (problem !== undefined) report(problem)
+  if (acks !== 0) return { response: { responses: settled, throttleTimeMs: 0 } }
+  return problem === undefined ? {} : { thenClose: `it asked for no answer (acks = 0), and a batch was refused: ${problem}` }
+}
+
+/** Whether the journal keeps the sequences of a stream that was refused for this; else the connection has to. */
+function isKnownStream(refusal: WriteRefusal['refusal']): boolean {
+  return refusal === 'OUT_OF_ORDER_SEQUENCE' || refusal === 'OLD_PRODUCER_EPOCH'
+}
+
+/** The first batch's header, for what can be told from it of a batch that is refused; older formats have no producers. */
+function findFirstHeader(records: Chunks | null): BatchHeader | undefined {
+  if (records === null || records.length < BATCH_HEADER_BYTES) return undefined
+  const header = readBatchHeader(records, 0)
+  return header.magic === 2 ? header : undefined
+}
+
+function stored(index: number, baseOffset: number): PartitionResponse {
+  // The log start stays 0: franz-go compares it with offsets of the partition it named, which need not be the shard.
+  return {
+    index,
+    errorCode: ErrorCode.NONE,
+    baseOffset,
+    logAppendTimeMs: -1,
+    logStartOffset: 0,
+    recordErrors: [],
+    errorMessage: null,
+  }
+}
+
+function refused(index: number, errorCode: number, errorMessage: string): PartitionResponse {
+  return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1, recordErrors: [], errorMessage }
+}

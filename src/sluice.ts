@@ -1,0 +1,362 @@
+/**
+ * The wiring, on one page: which parts there are, what they tell each other, in which order they start. They stop in reverse.
+ *
+ *     lock · catalog · store ── control socket                          what a command needs that finds no server running
+ *     lock · catalog · store ── journal · indexer · listeners · http    the server
+ */
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { developmentHosts, makeCertificates } from '../certs/development.ts'
+import { ByteBudget } from './base/byte-budget.ts'
+import { Child } from './base/child.ts'
+import { openDataLock } from './base/data-lock.ts'
+import { nodeFiles as files, replaceFile } from './base/files.ts'
+import { sluiceError } from './base/errors.ts'
+import { type Log } from './base/log.ts'
+import { createMetrics } from './base/metrics.ts'
+import { Authenticator } from './catalog/authenticator.ts'
+import { Authorizer } from './catalog/authorizer.ts'
+import { openCatalog } from './catalog/catalog.ts'
+import { type Config, type ListenerConfig } from './config/schema.ts'
+import { addControlRoutes } from './http/control.ts'
+import { addHealthRoutes } from './http/health.ts'
+import { createHttpServer, listenOnPort, listenOnSocket } from './http/server.ts'
+import { type FromIndexer, type ToIndexer } from './indexing/messages.ts'
+import { Balancer } from './ingest/balancer.ts'
+import { Ingest } from './ingest/ingest.ts'
+import { Journal } from './journal/journal.ts'
+import { ProducerIds } from './journal/producer-ids.ts'
+import { Dispatcher } from './kafka/dispatcher.ts'
+import { apiVersionsHandler } from './kafka/handlers/api-versions.ts'
+import { fetchHandler, findCoordinatorHandler, listOffsetsHandler } from './kafka/handlers/consuming.ts'
+import { initProducerIdHandler } from './kafka/handlers/init-producer-id.ts'
+import { metadataHandler } from './kafka/handlers/metadata.ts'
+import { produceHandler } from './kafka/handlers/produce.ts'
+import { saslAuthenticateHandler, saslHandshakeHandler } from './kafka/handlers/sasl.ts'
+import { Listener } from './kafka/listener.ts'
+import { type StoreConnection } from './store/connection.ts'
+import { Engine } from './store/engine.ts'
+import { Store } from './store/store.ts'
+
+/** Something that was started and can be stopped. */
+export interface Running {
+  close(): Promise<void>
+}
+
+/** What `DATA/sluice.json` says of a running server. */
+export interface ServerInfo {
+  pid: number
+  listeners: Partial<Record<ListenerName, { host: string; port: number }>>
+  http: { host: string; port: number }
+  /** The CA that clients have to trust, if the certificates are development ones. */
+  ca: string | null
+}
+
+type ListenerName = 'internet' | 'intranet'
+
+/** Where the running server takes commands. */
+export function controlSocketPath(data: string): string {
+  return join(data, 'sluice.sock')
+}
+
+/**
+ * Where a command that found no server reaches itself. Nobody else may: it goes away as soon as that command has its answer.
+ */
+export function commandSocketPath(data: string): string {
+  return join(data, 'command.sock')
+}
+
+export function serverInfoPath(data: string): string {
+  return join(data, 'sluice.json')
+}
+
+const ENGINE_RETRY_MS = 10_000
+const MAX_STREAMS = 50_000
+const CHECKPOINT_INTERVAL_MS = 5000
+/** How often the indexer is told how far it may read, while something is written. */
+const TELL_INDEXER_MS = 20
+
+/** Stops what was started, the last first; goes on if one of them fails, and then rejects with the first failure. */
+class Stops {
+  readonly #stops: (() => Promise<void> | void)[] = []
+
+  add(stop: () => Promise<void> | void): void {
+    this.#stops.push(stop)
+  }
+
+  async run(): Promise<void> {
+    const failures: unknown[] = []
+    for (const stop of this.#stops.splice(0).reverse()) {
+      try {
+        await stop()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+  }
+}
+
+/** The lock, the catalog and the store: what both the server and a command without a server stand on. */
+async function openBase(config: Config, command: string, stops: Stops) {
+  await files.makeDirectory(config.data, 0o700)
+  const lock = openDataLock({ directory: config.data, command })
+  stops.add(() => lock.close())
+  const catalog = await openCatalog({ files, directory: config.data, defaults: { region: config.region } })
+  return { catalog, store: new Store() }
+}
+
+/** Starts the embedded engine, again and again if need be: without it nothing can be searched, but logs are still taken. */
+function keepEngine(config: Config, log: Log, onConnection: (connection: StoreConnection | undefined) => void) {
+  const aborted = new AbortController()
+  const options = { directory: join(config.data, 'clickhouse'), memoryBytes: config.store.memoryBytes, log, onConnection }
+  let engine = new Engine(options)
+  let problem: string | undefined = 'ClickHouse is starting'
+  const started = (async () => {
+    for (;;) {
+      try {
+        await engine.start()
+        problem = undefined
+        return
+      } catch (error) {
+        // It was ended by ourselves.
+        aborted.signal.throwIfAborted()
+        problem = (error as Error).message
+        log.error({ problem }, 'ClickHouse could not be started; logs are taken, and can be searched once it runs')
+        await delay(ENGINE_RETRY_MS, undefined, { signal: aborted.signal })
+        engine = new Engine(options)
+      }
+    }
+  })()
+  started.catch(() => {})
+  return {
+    /** Resolves when it has answered for the first time. */
+    started,
+    /** What is wrong with it, or undefined. */
+    problem: () => problem ?? (engine.state.name === 'ready' ? undefined : `ClickHouse is ${engine.state.name}`),
+    async close() {
+      aborted.abort()
+      await engine.stop()
+    },
+  }
+}
+
+/**
+ * Opens just a control socket, for a command that finds no server running. The engine is started when it is first asked for.
+ */
+export async function openControl(config: Config, log: Log): Promise<Running> {
+  const stops = new Stops()
+  try {
+    const { catalog, store } = await openBase(config, 'a sluice command', stops)
+    let engine: ReturnType<typeof keepEngine> | undefined
+    stops.add(async () => {
+      await store.close()
+      await engine?.close()
+    })
+    const readyStore = async (): Promise<Store> => {
+      engine ??= keepEngine(config, log, connection => store.connect(connection))
+      await engine.started
+      return store
+    }
+    const control = createHttpServer()
+    addControlRoutes(control, { catalog, store: readyStore })
+    await listenOnSocket(control, commandSocketPath(config.data))
+    // The tables of logstores that this command deleted are dropped before it ends, if the engine runs anyway.
+    stops.add(async () => {
+      for (const deleted of engine === undefined ? [] : [...catalog.listDeletedLogstores()]) {
+        await store.dropLogstore(deleted)
+        await catalog.forgetDeletedLogstore(deleted.id)
+      }
+    })
+    stops.add(() => control.close())
+  } catch (error) {
+    await stops.run()
+    throw error
+  }
+  return { close: () => stops.run() }
+}
+
+/** Starts the server. Resolves when producers are served; what was indexed can be searched as soon as the engine answers. */
+export async function startSluice(config: Config, log: Log): Promise<Running & { info: ServerInfo }> {
+  const stops = new Stops()
+  try {
+    return await start(config, log, stops)
+  } catch (error) {
+    await stops.run().catch((failure: unknown) => log.warn({ err: failure }, 'a part did not stop in order'))
+    throw error
+  }
+}
+
+async function start(config: Config, log: Log, stops: Stops): Promise<Running & { info: ServerInfo }> {
+  const { data, limits } = config
+  const { catalog, store } = await openBase(config, 'sluice serve', stops)
+  const authenticator = new Authenticator({ catalog })
+  const authorizer = new Authorizer({ catalog, region: config.region })
+
+  const journalDirectory = join(data, 'journal')
+  const tellDurable = throttle(TELL_INDEXER_MS, () => indexer.send({ kind: 'durable', limit: journal.readLimit }))
+  const journal = await Journal.open({
+    files,
+    directory: journalDirectory,
+    segmentBytes: config.journal.segmentBytes,
+    maxStreams: MAX_STREAMS,
+    checkpointIntervalMs: CHECKPOINT_INTERVAL_MS,
+    log,
+    onDurable: tellDurable,
+  })
+  stops.add(() => journal.close())
+  const producerIds = await ProducerIds.open({ files, directory: journalDirectory })
+
+  const indexingProblems = new Map<string, string>()
+  let indexedRows = 0
+  let connection: StoreConnection | undefined
+  const indexer = new Child<ToIndexer, FromIndexer>({
+    name: 'indexer',
+    entry: new URL('./indexing/main.js', import.meta.url),
+    log,
+    onStart() {
+      indexer.send({ kind: 'start', journalDirectory, nodeId: journal.id, indexed: journal.indexed, logLevel: config.log.level })
+      tellCatalog()
+      indexer.send({ kind: 'store', connection })
+      indexer.send({ kind: 'durable', limit: journal.readLimit })
+    },
+    onMessage(message) {
+      if (message.kind === 'indexed') {
+        indexedRows += message.rows
+        journal.setIndexed(message.indexed)
+      } else if (message.kind === 'dropped') forgetLogstore(message.logstoreId)
+      else if (message.problem === null) indexingProblems.delete(message.logstoreId)
+      else indexingProblems.set(message.logstoreId, message.problem)
+    },
+    onEnd: () => indexingProblems.clear(),
+  })
+  const tellCatalog = (): void =>
+    indexer.send({ kind: 'catalog', logstores: catalog.listLogstores(), deleted: catalog.listDeletedLogstores() })
+  const balancer = new Balancer()
+  const forgetLogstore = (id: string): void => {
+    journal.forgetLogstore(id)
+    balancer.forget(id)
+    catalog.forgetDeletedLogstore(id).catch((error: unknown) => log.warn({ err: error }, 'the catalog could not be written'))
+  }
+  const engine = keepEngine(config, log, changed => {
+    connection = changed
+    store.connect(connection)
+    indexer.send({ kind: 'store', connection })
+  })
+  stops.add(async () => {
+    // First, since the engine waits for connections that are kept alive.
+    await store.close()
+    await engine.close()
+  })
+  indexer.start()
+  stops.add(() => {
+    indexer.send({ kind: 'durable', limit: journal.readLimit })
+    return indexer.stop()
+  })
+  stops.add(catalog.onChange(tellCatalog))
+
+  const ingest = new Ingest({ authorizer, balancer, journal })
+  const dispatcher: Dispatcher = new Dispatcher([
+    produceHandler({ ingest, log }),
+    fetchHandler,
+    listOffsetsHandler({ authorizer, journal }),
+    metadataHandler(authorizer),
+    findCoordinatorHandler,
+    saslHandshakeHandler,
+    apiVersionsHandler(() => dispatcher.ranges),
+    initProducerIdHandler(producerIds),
+    saslAuthenticateHandler,
+  ])
+  const budget = new ByteBudget(limits.bufferedBytes)
+  const listeners = new Map<ListenerName, Listener>()
+  const problems = (): string[] =>
+    [engine.problem(), journal.problem, ...indexingProblems.values()].filter(found => found !== undefined)
+  const metrics = createMetrics([
+    {
+      name: 'connections',
+      help: 'Clients that are connected.',
+      kind: 'gauge',
+      read: () => sum(listeners, listener => listener.connections),
+    },
+    { name: 'journal_entries_total', help: 'Writes that are durable.', kind: 'counter', read: () => journal.durableEntries },
+    {
+      name: 'journal_bytes_total',
+      help: 'Bytes of the journal that are durable.',
+      kind: 'counter',
+      read: () => journal.readLimit.position,
+    },
+    {
+      name: 'journal_unindexed_bytes',
+      help: 'Bytes of the journal that are not in the store.',
+      kind: 'gauge',
+      read: () => journal.unindexedBytes,
+    },
+    { name: 'indexed_rows_total', help: 'Rows that were stored since the start.', kind: 'counter', read: () => indexedRows },
+  ])
+
+  // Control before the listeners: whoever sees a port open can also create what he wants to write to.
+  const control = createHttpServer()
+  addControlRoutes(control, { catalog, store: async () => (await engine.started, store) })
+  addHealthRoutes(control, { problems, metrics })
+  await listenOnSocket(control, controlSocketPath(data))
+  stops.add(() => control.close())
+
+  const http = createHttpServer()
+  addHealthRoutes(http, { problems, metrics })
+  const httpAddress = await listenOnPort(http, config.http)
+  stops.add(() => http.close())
+
+  const development = await makeDevelopmentCertificates(config, log)
+  for (const name of ['internet', 'intranet'] as const) {
+    const { enabled, host, port, advertised, tls } = config.listeners[name]
+    if (!enabled) continue
+    const certificate = await readCertificate(tls ?? development!)
+    const shared = { certificate, rejectAt: config.auth.reject, authenticator, dispatcher, limits, budget, log }
+    const listener = await Listener.open({ name, host, port, advertised, ...shared })
+    listeners.set(name, listener)
+    stops.add(() => listener.close())
+  }
+
+  const addresses = Object.fromEntries([...listeners].map(([name, listener]) => [name, listener.address]))
+  const info: ServerInfo = { pid: process.pid, listeners: addresses, http: httpAddress, ca: development?.ca ?? null }
+  await replaceFile(files, serverInfoPath(data), Buffer.from(`${JSON.stringify(info, null, 2)}\n`))
+  stops.add(() => rm(serverInfoPath(data), { force: true }))
+  return { info, close: () => stops.run() }
+}
+
+/** The development certificates, if any listener has none of its own. */
+async function makeDevelopmentCertificates({ data, listeners }: Config, log: Log) {
+  const isNeeded = Object.values(listeners).some((listener: ListenerConfig) => listener.enabled && listener.tls === undefined)
+  if (!isNeeded) return undefined
+  const directory = join(data, 'certs')
+  const { caFile, certFile, keyFile } = await makeCertificates({
+    directory,
+    hosts: developmentHosts(),
+    log: message => log.info(message),
+  })
+  return { cert: certFile, key: keyFile, ca: caFile }
+}
+
+async function readCertificate(tls: { cert: string; key: string }): Promise<{ cert: Buffer; key: Buffer }> {
+  const read = (file: string) =>
+    readFile(file).catch((error: Error) => {
+      throw sluiceError('CERTIFICATE_INVALID', { file, problem: error.message }, error)
+    })
+  return { cert: await read(tls.cert), key: await read(tls.key) }
+}
+
+/** Calls `act` at most once per `intervalMs`: a while after the first of any number of calls. */
+function throttle(intervalMs: number, act: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined
+  return () => {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      act()
+    }, intervalMs)
+  }
+}
+
+function sum(listeners: ReadonlyMap<string, Listener>, count: (listener: Listener) => number): number {
+  return [...listeners.values()].reduce((total, listener) => total + count(listener), 0)
+}
