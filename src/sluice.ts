@@ -6,7 +6,6 @@
  */
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { developmentHosts, makeCertificates } from '../certs/development.ts'
 import { ByteBudget } from './base/byte-budget.ts'
 import { Child } from './base/child.ts'
@@ -36,7 +35,7 @@ import { produceHandler } from './kafka/handlers/produce.ts'
 import { saslAuthenticateHandler, saslHandshakeHandler } from './kafka/handlers/sasl.ts'
 import { Listener } from './kafka/listener.ts'
 import { type StoreConnection } from './store/connection.ts'
-import { Engine } from './store/engine.ts'
+import { keepEngine, type KeptEngine } from './store/kept-engine.ts'
 import { Store } from './store/store.ts'
 
 /** Something that was started and can be stopped. */
@@ -71,7 +70,6 @@ export function serverInfoPath(data: string): string {
   return join(data, 'sluice.json')
 }
 
-const ENGINE_RETRY_MS = 10_000
 const MAX_STREAMS = 50_000
 const CHECKPOINT_INTERVAL_MS = 5000
 /** How often the indexer is told how far it may read, while something is written. */
@@ -107,39 +105,8 @@ async function openBase(config: Config, command: string, stops: Stops) {
   return { catalog, store: new Store() }
 }
 
-/** Starts the embedded engine, again and again if need be: without it nothing can be searched, but logs are still taken. */
-function keepEngine(config: Config, log: Log, onConnection: (connection: StoreConnection | undefined) => void) {
-  const aborted = new AbortController()
-  const options = { directory: join(config.data, 'clickhouse'), memoryBytes: config.store.memoryBytes, log, onConnection }
-  let engine = new Engine(options)
-  let problem: string | undefined = 'ClickHouse is starting'
-  const started = (async () => {
-    for (;;) {
-      try {
-        await engine.start()
-        problem = undefined
-        return
-      } catch (error) {
-        // It was ended by ourselves.
-        aborted.signal.throwIfAborted()
-        problem = (error as Error).message
-        log.error({ problem }, 'ClickHouse could not be started; logs are taken, and can be searched once it runs')
-        await delay(ENGINE_RETRY_MS, undefined, { signal: aborted.signal })
-        engine = new Engine(options)
-      }
-    }
-  })()
-  started.catch(() => {})
-  return {
-    /** Resolves when it has answered for the first time. */
-    started,
-    /** What is wrong with it, or undefined. */
-    problem: () => problem ?? (engine.state.name === 'ready' ? undefined : `ClickHouse is ${engine.state.name}`),
-    async close() {
-      aborted.abort()
-      await engine.stop()
-    },
-  }
+function engineOptions({ data, store }: Config) {
+  return { directory: join(data, 'clickhouse'), memoryBytes: store.memoryBytes }
 }
 
 /**
@@ -149,13 +116,13 @@ export async function openControl(config: Config, log: Log): Promise<Running> {
   const stops = new Stops()
   try {
     const { catalog, store } = await openBase(config, 'a sluice command', stops)
-    let engine: ReturnType<typeof keepEngine> | undefined
+    let engine: KeptEngine | undefined
     stops.add(async () => {
       await store.close()
       await engine?.close()
     })
     const readyStore = async (): Promise<Store> => {
-      engine ??= keepEngine(config, log, connection => store.connect(connection))
+      engine ??= keepEngine({ ...engineOptions(config), log, onConnection: connection => store.connect(connection) })
       await engine.started
       return store
     }
@@ -239,10 +206,14 @@ async function start(config: Config, log: Log, stops: Stops): Promise<Running & 
     balancer.forget(id)
     catalog.forgetDeletedLogstore(id).catch((error: unknown) => log.warn({ err: error }, 'the catalog could not be written'))
   }
-  const engine = keepEngine(config, log, changed => {
-    connection = changed
-    store.connect(connection)
-    indexer.send({ kind: 'store', connection })
+  const engine = keepEngine({
+    ...engineOptions(config),
+    log,
+    onConnection(changed) {
+      connection = changed
+      store.connect(connection)
+      indexer.send({ kind: 'store', connection })
+    },
   })
   stops.add(async () => {
     // First, since the engine waits for connections that are kept alive.
