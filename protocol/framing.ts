@@ -7,7 +7,8 @@
 import { Chunks } from './chunks.ts'
 import { ProtocolError } from './protocol-error.ts'
 
-const PREFIX_BYTES = 4
+/** The size of a frame goes before it. */
+export const FRAME_PREFIX_BYTES = 4
 const NO_BYTES = Buffer.alloc(0)
 
 const HTTP_METHODS = ['GET ', 'POST', 'PUT ', 'HEAD', 'OPTI', 'DELE', 'PATC', 'CONN']
@@ -53,6 +54,14 @@ export class FrameReader {
     return this.#frameBytes
   }
 
+  /** Forgets what is held, of a frame under way too; returns how many bytes that were. */
+  clear(): number {
+    const bytes = this.#bufferedBytes
+    this.#take(bytes)
+    this.#frameBytes = undefined
+    return bytes
+  }
+
   /** Takes what the socket delivered. The buffer belongs to the frame reader from now on. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) return
@@ -70,7 +79,7 @@ export class FrameReader {
    */
   next(): Chunks | undefined {
     if (this.#frameBytes === undefined) {
-      if (this.#bufferedBytes < PREFIX_BYTES) return undefined
+      if (this.#bufferedBytes < FRAME_PREFIX_BYTES) return undefined
       this.#frameBytes = this.#checkSize(this.#takePrefix())
     }
     if (this.#bufferedBytes < this.#frameBytes) return undefined
@@ -82,9 +91,9 @@ export class FrameReader {
   #takePrefix(): number {
     const piece = this.#pieces[this.#first]!
     const at = this.#consumed
-    if (at + PREFIX_BYTES >= piece.length) return this.#take(PREFIX_BYTES).toBuffer().readInt32BE()
-    this.#consumed += PREFIX_BYTES
-    this.#bufferedBytes -= PREFIX_BYTES
+    if (at + FRAME_PREFIX_BYTES >= piece.length) return this.#take(FRAME_PREFIX_BYTES).toBuffer().readInt32BE()
+    this.#consumed += FRAME_PREFIX_BYTES
+    this.#bufferedBytes -= FRAME_PREFIX_BYTES
     return piece.readInt32BE(at)
   }
 
@@ -141,7 +150,7 @@ export class FrameReader {
 
 /** What a strange size may be: the first four bytes of another protocol. For the person whose client is misconfigured. */
 function hintAt(sizeBytes: number): string {
-  const prefix = Buffer.alloc(PREFIX_BYTES)
+  const prefix = Buffer.alloc(FRAME_PREFIX_BYTES)
   prefix.writeInt32BE(sizeBytes)
   if (HTTP_METHODS.includes(prefix.toString('latin1'))) {
     return ': this looks like an HTTP request, which belongs on the HTTP port'

@@ -14,6 +14,12 @@ import { ProtocolError } from './protocol-error.ts'
 
 const NO_BYTES = Buffer.alloc(0)
 
+/**
+ * The elements of all arrays of one message together. An element of two bytes becomes objects of some hundred, so that a request
+ * full of them would take all memory; real ones name partitions, and a client has some thousands of those at most.
+ */
+const MAX_ELEMENTS = 100_000
+
 export class Reader {
   /** Whether lengths are compact. */
   flexible = false
@@ -31,6 +37,7 @@ export class Reader {
   /** The index of the piece to go on with after `#piece`, and how many of its bytes have been read already. */
   #nextIndex = 0
   #nextAt = 0
+  #elements = 0
 
   constructor(source: Chunks | Buffer) {
     this.#pieces = source instanceof Chunks ? source.pieces : [source]
@@ -179,13 +186,15 @@ export class Reader {
 
   /**
    * The number of elements of an array, -1 for null. It is believed only if that many elements of at least
-   * `minElementBytes` fit into what is left, so the caller may allocate by it.
+   * `minElementBytes` fit into what is left and the message has not had too many, so the caller may allocate by it.
    */
   arrayLength(minElementBytes = 1): number {
     const length = this.#longLength()
     if (length < -1 || length * minElementBytes > this.remaining) {
       throw this.error(`an array of ${length} elements, ${this.remaining} bytes are left`)
     }
+    this.#elements += Math.max(0, length)
+    if (this.#elements > MAX_ELEMENTS) throw this.error(`${this.#elements} elements in arrays, at most ${MAX_ELEMENTS} are taken`)
     return length
   }
 

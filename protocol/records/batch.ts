@@ -29,6 +29,12 @@ export const CRC_POSITION = 17
 export const ATTRIBUTES_POSITION = 21
 export const BATCH_HEADER_BYTES = 61
 
+/**
+ * The most records that are taken in one batch. Real ones have some ten thousand; well compressed, millions of empty ones need a few
+ * kilobytes, and every other logstore would wait for their rows.
+ */
+export const MAX_RECORDS = 1_000_000
+
 export const CODEC_BITS = 0x07
 
 export interface BatchHeader {

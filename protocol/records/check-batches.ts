@@ -4,7 +4,14 @@
  */
 import { Chunks } from '../chunks.ts'
 import { ErrorCode } from '../error-codes.ts'
-import { ATTRIBUTES_POSITION, BATCH_HEADER_BYTES, type BatchHeader, MAGIC_POSITION, readBatchHeader } from './batch.ts'
+import {
+  ATTRIBUTES_POSITION,
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  MAGIC_POSITION,
+  MAX_RECORDS,
+  readBatchHeader,
+} from './batch.ts'
 import { Codec, codecName, isSupportedCodec, supportedCodecNames } from './compression.ts'
 import { convertMessageSet, type DecompressionBudget, MAX_DECOMPRESSED_BYTES } from './message-set.ts'
 import { RecordsError } from './records-error.ts'
@@ -35,6 +42,8 @@ export interface BatchRefusal {
   readonly errorCode: ErrorCode
   /** One sentence for the operator of the producer. */
   readonly message: string
+  /** The record at which it was found, from 0 over all batches of the partition; absent if it is about all of them. */
+  readonly recordIndex?: number | undefined
 }
 
 /**
@@ -54,11 +63,16 @@ export function checkBatches(
   if (records === null || records.length === 0) return invalid('there is no record batch for this partition')
   if (isMessageSet(records)) return checkMessageSet(records, budget)
   const batches: BatchHeader[] = []
+  let recordCount = 0
   for (let position = 0; position < records.length;) {
     if (batches.length === MAX_BATCHES) return invalid(`there are more than ${MAX_BATCHES} record batches for this partition`)
     const checked = checkBatchAt(records, position)
-    if ('errorCode' in checked) return { ...checked, message: `record batch at byte ${position}: ${checked.message}` }
+    if ('errorCode' in checked) {
+      const recordIndex = position === 0 ? undefined : recordCount
+      return { ...checked, recordIndex, message: `record batch at byte ${position}: ${checked.message}` }
+    }
     batches.push(checked)
+    recordCount += checked.recordCount
     position += checked.sizeInBytes
   }
   return { records, batches }
@@ -76,7 +90,7 @@ function checkMessageSet(set: Chunks, budget: DecompressionBudget): CheckedBatch
     return { records, batches: [readBatchHeader(records, 0)] }
   } catch (error) {
     if (!(error instanceof RecordsError)) throw error
-    return { errorCode: error.errorCode, message: error.message }
+    return { errorCode: error.errorCode, message: error.message, recordIndex: error.recordIndex }
   }
 }
 
@@ -107,6 +121,11 @@ function checkHeader(header: BatchHeader): BatchRefusal | undefined {
   if (lastOffsetDelta !== recordCount - 1) {
     return invalid(`its record count of ${recordCount} does not fit its last offset delta of ${lastOffsetDelta}`)
   }
+  if (recordCount > MAX_RECORDS)
+    return {
+      errorCode: ErrorCode.MESSAGE_TOO_LARGE,
+      message: `it has ${recordCount} records, at most ${MAX_RECORDS} are taken: send fewer at once`,
+    }
   if (codec === Codec.NONE && recordCount * MIN_RECORD_BYTES > header.sizeInBytes - BATCH_HEADER_BYTES) {
     return invalid(`${recordCount} records do not fit into its ${header.sizeInBytes} bytes`)
   }

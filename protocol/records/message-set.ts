@@ -19,7 +19,7 @@ import { type Chunks } from '../chunks.ts'
 import { ErrorCode } from '../error-codes.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import { Reader } from '../reader.ts'
-import { CODEC_BITS } from './batch.ts'
+import { CODEC_BITS, MAX_RECORDS } from './batch.ts'
 import { encodeRecords, type RecordInput, sealBatch } from './build-batch.ts'
 import { Codec, decompress } from './compression.ts'
 import { RecordsError } from './records-error.ts'
@@ -27,9 +27,6 @@ import { RecordsError } from './records-error.ts'
 const PREFIX_BYTES = 12
 /** Checksum, magic, attributes, and two lengths: the smallest size. */
 const MIN_MESSAGE_BYTES = 14
-
-/** More than fit into a request that is not compressed, at a hundred bytes each; the smallest message has 26. */
-const MAX_MESSAGES = 1_000_000
 
 /** What the wrappers of one request may hold together: a full request, had it not been compressed, and some more. */
 export const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024
@@ -54,7 +51,7 @@ interface Message extends RecordInput {
  */
 export function convertMessageSet(set: Chunks, budget: DecompressionBudget): Buffer {
   const { leftBytes } = budget
-  const records = encodeRecords(limitCount(readMessages(openSet(set), budget)))
+  const records = encodeRecords(countMessages(readMessages(openSet(set), budget)))
   if (records.count === 0) throw invalid('there is no whole message for this partition')
   return sealBatch(records, { codec: budget.leftBytes < leftBytes ? Codec.GZIP : Codec.NONE })
 }
@@ -65,12 +62,19 @@ function openSet(set: Chunks | Buffer): Reader {
   return reader
 }
 
-function* limitCount(messages: Iterable<Message>): Generator<Message, void> {
+/** Passes messages on, as many as a batch may have records; an error says at which it came. */
+function* countMessages(messages: Iterable<Message>): Generator<Message, void> {
   let count = 0
-  for (const message of messages) {
-    if (++count > MAX_MESSAGES)
-      throw tooLarge(`there are more than ${MAX_MESSAGES} messages for this partition, send fewer at once`)
-    yield message
+  try {
+    for (const message of messages) {
+      if (count === MAX_RECORDS)
+        throw tooLarge(`there are more than ${MAX_RECORDS} messages for this partition, send fewer at once`)
+      yield message
+      count++
+    }
+  } catch (error) {
+    if (error instanceof RecordsError) error.recordIndex = count
+    throw error
   }
 }
 

@@ -10,6 +10,8 @@ export class RecordsError extends Error {
   override readonly name = 'RecordsError'
   /** The answer to the producer, if it is still waiting for one. */
   readonly errorCode: ErrorCode
+  /** Which record of the partition it is about, from 0, where that is known. */
+  recordIndex: number | undefined
 
   constructor(message: string, options: ErrorOptions & { errorCode?: ErrorCode } = {}) {
     super(message, options)

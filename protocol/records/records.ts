@@ -41,6 +41,8 @@ export interface RecordHeader {
 const NO_HEADERS: readonly RecordHeader[] = []
 /** A header takes a byte for either length at least. */
 const MIN_HEADER_BYTES = 2
+/** The smallest would take a hundred times their bytes of memory. */
+const MAX_HEADERS = 10_000
 
 /**
  * Walks over the records of a batch. `payload` is what follows the header, decompressed.
@@ -82,6 +84,7 @@ function readHeaders(reader: Reader, end: number): readonly RecordHeader[] {
   const count = reader.varint()
   if (count === 0) return NO_HEADERS
   if (count < 0 || count * MIN_HEADER_BYTES > end - reader.position) throw reader.error(`a record of ${count} headers`)
+  if (count > MAX_HEADERS) throw reader.error(`a record of ${count} headers, at most ${MAX_HEADERS} are read`)
   const headers: RecordHeader[] = []
   for (let index = 0; index < count; index++) {
     const key = readNullableBytes(reader)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { ApiKey } from '../../protocol/api-keys.ts'
-import { explainRequest, explainResponse } from '../../protocol/explain.ts'
+import { describeRequest, describeResponse, explainRequest, explainResponse } from '../../protocol/explain.ts'
 import { encodeRequest, encodeResponse } from '../../protocol/headers.ts'
 import { type AnyMessage, apis } from '../../protocol/messages/apis.ts'
-import { apiVersionsRequest } from '../../protocol/messages/api-versions.ts'
+import { apiVersionsRequest, apiVersionsResponse } from '../../protocol/messages/api-versions.ts'
 import { produceRequest, produceResponse } from '../../protocol/messages/produce.ts'
 import { saslAuthenticateRequest, saslAuthenticateResponse } from '../../protocol/messages/sasl-authenticate.ts'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
@@ -34,9 +34,9 @@ describe('explain', () => {
       '  timeoutMs: 1000',
       '  topicData[0].name: "nginx"',
       '  topicData[0].partitionData[0].index: 0',
-      `  topicData[0].partitionData[0].records: ${records.length} bytes, format 2, gzip, 2 records`,
-      '  topicData[0].partitionData[1].index: 1',
-      '  topicData[0].partitionData[1].records: null',
+      `  topicData[0].partitionData[0].records: ${records.length} bytes`,
+      `    format 2, ${records.length} bytes, base offset 0, 2 records, gzip, checksum good, no producer id, no time`,
+      '  topicData[0].partitionData[1]: index: 1, records: null',
     ])
   })
 
@@ -74,6 +74,51 @@ describe('explain', () => {
         for (const field of Object.keys(vector.value)) assert.match(printed, new RegExp(`^ {2}${field}\\b`, 'm'))
       }
     }
+  })
+
+  it('prints the answer to a version of ApiVersions that is not known as the oldest one that it is', () => {
+    const frame = encodeResponse(apiVersionsResponse, 0, 3, {
+      errorCode: 35,
+      apiKeys: [{ apiKey: 18, minVersion: 0, maxVersion: 4 }],
+    })
+    assert.match(
+      explainResponse(body(frame), ApiKey.ApiVersions, 99),
+      /^ApiVersions response, version 0, correlation id 3\n {2}errorCode: 35 UNSUPPORTED_VERSION\n {2}apiKeys\[0\]: apiKey: 18 ApiVersions, minVersion: 0, maxVersion: 4$/,
+    )
+  })
+
+  it('describes for programs what it prints for people', () => {
+    const records = buildBatch({ records: [{ value: 'a log', key: Buffer.from([0xff]) }] })
+    const request = {
+      transactionalId: null,
+      acks: 1,
+      timeoutMs: 1,
+      topicData: [{ name: 'nginx', partitionData: [{ index: 0, records }] }],
+    }
+    const { fields, ...header } = describeRequest(body(encodeRequest(produceRequest, 3, 4, null, request)), { records: true })
+    assert.deepEqual(header, { api: 'Produce', version: 3, correlationId: 4, clientId: null })
+    const { topicData } = fields as { topicData: { partitionData: { records: { batches: object[] } }[] }[] }
+    const [batch] = topicData[0]!.partitionData[0]!.records.batches
+    assert.deepEqual(batch, {
+      format: 2,
+      bytes: records.length,
+      baseOffset: 0,
+      codec: 'none',
+      checksum: 'good',
+      time: null,
+      maxTime: null,
+      count: 1,
+      producerId: -1,
+      producerEpoch: -1,
+      baseSequence: -1,
+      attributes: [],
+      records: [{ time: null, key: { hex: 'ff' }, value: { text: 'a log' } }],
+    })
+    assert.deepEqual(describeResponse(Buffer.alloc(3), ApiKey.JoinGroup, 3), {
+      api: 'JoinGroup',
+      version: 3,
+      problem: '3 bytes that are not decoded',
+    })
   })
 
   it('prints what it can of frames that cannot be decoded', () => {

@@ -107,6 +107,17 @@ describe('reader', () => {
     assert.equal(reading('01', true).arrayLength(), 0)
     assert.equal(reading('ffffffff').arrayLength(), -1)
     assert.equal(reading('00', true).arrayLength(), -1)
+  })
+
+  it('believes a hundred thousand elements in all arrays of a message, and no more', () => {
+    const bytes = Buffer.alloc(200_000)
+    bytes.writeInt32BE(60_000, 0)
+    bytes.writeInt32BE(-1, 4)
+    bytes.writeInt32BE(40_000, 8)
+    bytes.writeInt32BE(1, 12)
+    const reader = new Reader(bytes)
+    assert.deepEqual([reader.arrayLength(), reader.arrayLength(), reader.arrayLength()], [60_000, -1, 40_000])
+    assert.throws(() => reader.arrayLength(), /100001 elements in arrays, at most 100000 are taken/)
     assert.equal(reading('ffffffff').records(), null)
     assert.equal(reading('00', true).records(), null)
   })

@@ -7,7 +7,7 @@ import { ErrorCode } from '../../../protocol/error-codes.ts'
 import { type BatchHeader, setBaseOffset } from '../../../protocol/records/batch.ts'
 import { buildBatch } from '../../../protocol/records/build-batch.ts'
 import { checkBatches } from '../../../protocol/records/check-batches.ts'
-import { codecName } from '../../../protocol/records/compression.ts'
+import { Codec, codecName } from '../../../protocol/records/compression.ts'
 import { crc32c } from '../../../protocol/records/crc32c.ts'
 import { inPieces, readCases, type RecordsCase, themes } from '../fixtures.ts'
 
@@ -146,7 +146,28 @@ describe('checkBatches', () => {
     assert.deepEqual(checkBatches(Chunks.of(good, bad)), {
       errorCode: ErrorCode.CORRUPT_MESSAGE,
       message: `record batch at byte ${good.length}: its checksum is wrong, it was damaged on the way; send it again`,
+      recordIndex: 1,
     })
+  })
+
+  it('names no record where the reason concerns all of them', () => {
+    const bad = buildBatch({ records: [{ value: 'a' }, { value: 'b' }] })
+    bad[bad.length - 1]! ^= 1
+    const check = checkBatches(Chunks.of(bad))
+    assert.equal('errorCode' in check && check.recordIndex, undefined)
+  })
+
+  it('refuses a batch of more than a million records, however few bytes it has', () => {
+    const withCount = (count: number) => {
+      const batch = buildBatch({ records: [{ value: 'a' }], codec: Codec.GZIP })
+      batch.writeInt32BE(count - 1, 23)
+      batch.writeInt32BE(count, 57)
+      batch.writeUInt32BE(crc32c(batch.subarray(21)), 17)
+      return checkBatches(Chunks.of(batch))
+    }
+    assert.ok('batches' in withCount(1_000_000))
+    const check = withCount(1_000_001)
+    assert.equal('errorCode' in check && check.errorCode, ErrorCode.MESSAGE_TOO_LARGE)
   })
 
   it('refuses a producer id that cannot have been given out', () => {

@@ -179,6 +179,7 @@ describe('convertMessageSet', () => {
     assert.deepEqual(checkBatches(Chunks.of(good, bad, good)), {
       errorCode: ErrorCode.CORRUPT_MESSAGE,
       message: `message before byte ${2 * good.length}: its checksum is wrong, it was damaged on the way; send it again`,
+      recordIndex: 1,
     })
   })
 

@@ -51,6 +51,16 @@ describe('readRecords', () => {
     assert.deepEqual(read, ['good'])
   })
 
+  it('refuses a record of more headers than anybody writes', () => {
+    const withHeaders = (count: number) => {
+      const headers = Array.from({ length: count }, () => ({ key: '', value: null }))
+      const { header, payload } = open(buildBatch({ records: [{ value: 'a', headers }] }))
+      return [...readRecords(header, payload)]
+    }
+    assert.equal(withHeaders(10_000)[0]?.headers.length, 10_000)
+    assert.throws(() => withHeaders(10_001), /record 0 of 1 is broken: .* 10001 headers, at most 10000 are read/)
+  })
+
   it('believes neither the length nor the header count of a record before it has looked', () => {
     const batch = buildBatch({ records: [{ value: null }, { value: null }, { value: null }] })
     for (const [position, byte, problem] of [
