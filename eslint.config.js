@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['dist/', 'dist-*/', 'node_modules/', 'data/'] },
+  { ignores: ['.cache/', 'dist/', 'dist-*/', 'node_modules/', 'data/'] },
   ...tseslint.configs.recommended,
   {
     files: ['**/*.ts'],
@@ -18,5 +18,5 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
-  { files: ['src/cli/**', 'bench/**', 'tools/**'], rules: { 'no-console': 'off' } },
+  { files: ['src/cli/**', 'bench/**', 'tools/**', 'test/clients/drivers/**', 'test/fuzz/**'], rules: { 'no-console': 'off' } },
 )

@@ -4,20 +4,18 @@
  *     lock · catalog · store ── control socket                          what a command needs that finds no server running
  *     lock · catalog · store ── journal · indexer · listeners · http    the server
  */
-import { readFile, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { developmentHosts, makeCertificates } from '../certs/development.ts'
 import { ByteBudget } from './base/byte-budget.ts'
 import { Child } from './base/child.ts'
 import { openDataLock } from './base/data-lock.ts'
-import { nodeFiles as files, replaceFile } from './base/files.ts'
-import { sluiceError } from './base/errors.ts'
+import { nodeFiles as files, replaceFile, type Files } from './base/files.ts'
 import { type Log } from './base/log.ts'
 import { createMetrics } from './base/metrics.ts'
 import { Authenticator } from './catalog/authenticator.ts'
 import { Authorizer } from './catalog/authorizer.ts'
 import { openCatalog } from './catalog/catalog.ts'
-import { type Config, type ListenerConfig } from './config/schema.ts'
+import { type Config } from './config/schema.ts'
 import { addControlRoutes } from './http/control.ts'
 import { addHealthRoutes } from './http/health.ts'
 import { createHttpServer, listenOnPort, listenOnSocket } from './http/server.ts'
@@ -26,6 +24,7 @@ import { Balancer } from './ingest/balancer.ts'
 import { Ingest } from './ingest/ingest.ts'
 import { Journal } from './journal/journal.ts'
 import { ProducerIds } from './journal/producer-ids.ts'
+import { Admission } from './kafka/admission.ts'
 import { Dispatcher } from './kafka/dispatcher.ts'
 import { apiVersionsHandler } from './kafka/handlers/api-versions.ts'
 import { fetchHandler, findCoordinatorHandler, listOffsetsHandler } from './kafka/handlers/consuming.ts'
@@ -33,7 +32,8 @@ import { initProducerIdHandler } from './kafka/handlers/init-producer-id.ts'
 import { metadataHandler } from './kafka/handlers/metadata.ts'
 import { produceHandler } from './kafka/handlers/produce.ts'
 import { saslAuthenticateHandler, saslHandshakeHandler } from './kafka/handlers/sasl.ts'
-import { Listener } from './kafka/listener.ts'
+import { openListeners } from './kafka/listeners.ts'
+import { WireDump } from './kafka/wire-dump.ts'
 import { type StoreConnection } from './store/connection.ts'
 import { keepEngine, type KeptEngine } from './store/kept-engine.ts'
 import { Store } from './store/store.ts'
@@ -46,13 +46,12 @@ export interface Running {
 /** What `DATA/sluice.json` says of a running server. */
 export interface ServerInfo {
   pid: number
-  listeners: Partial<Record<ListenerName, { host: string; port: number }>>
+  /** By the listener's name. */
+  listeners: Record<string, { host: string; port: number }>
   http: { host: string; port: number }
   /** The CA that clients have to trust, if the certificates are development ones. */
   ca: string | null
 }
-
-type ListenerName = 'internet' | 'intranet'
 
 /** Where the running server takes commands. */
 export function controlSocketPath(data: string): string {
@@ -144,18 +143,21 @@ export async function openControl(config: Config, log: Log): Promise<Running> {
   return { close: () => stops.run() }
 }
 
-/** Starts the server. Resolves when producers are served; what was indexed can be searched as soon as the engine answers. */
-export async function startSluice(config: Config, log: Log): Promise<Running & { info: ServerInfo }> {
+/**
+ * Starts the server. Resolves when producers are served; what was indexed can be searched as soon as the engine answers. The
+ * journal is written through `journalFiles`, which may be a disk that fails.
+ */
+export async function startSluice(config: Config, log: Log, journalFiles = files): Promise<Running & { info: ServerInfo }> {
   const stops = new Stops()
   try {
-    return await start(config, log, stops)
+    return await start(config, log, journalFiles, stops)
   } catch (error) {
     await stops.run().catch((failure: unknown) => log.warn({ err: failure }, 'a part did not stop in order'))
     throw error
   }
 }
 
-async function start(config: Config, log: Log, stops: Stops): Promise<Running & { info: ServerInfo }> {
+async function start(config: Config, log: Log, journalFiles: Files, stops: Stops): Promise<Running & { info: ServerInfo }> {
   const { data, limits } = config
   const { catalog, store } = await openBase(config, 'sluice serve', stops)
   const authenticator = new Authenticator({ catalog })
@@ -164,7 +166,7 @@ async function start(config: Config, log: Log, stops: Stops): Promise<Running & 
   const journalDirectory = join(data, 'journal')
   const tellDurable = throttle(TELL_INDEXER_MS, () => indexer.send({ kind: 'durable', limit: journal.readLimit }))
   const journal = await Journal.open({
-    files,
+    files: journalFiles,
     directory: journalDirectory,
     segmentBytes: config.journal.segmentBytes,
     maxStreams: MAX_STREAMS,
@@ -239,16 +241,28 @@ async function start(config: Config, log: Log, stops: Stops): Promise<Running & 
     initProducerIdHandler(producerIds),
     saslAuthenticateHandler,
   ])
-  const budget = new ByteBudget(limits.bufferedBytes)
-  const listeners = new Map<ListenerName, Listener>()
+  const budgets = {
+    clients: new ByteBudget(limits.bufferedBytes),
+    strangers: new ByteBudget(limits.unauthenticatedBufferedBytes),
+  }
+  const admission = new Admission({ limits, log })
+  const wireDump = new WireDump({ files, directory: join(data, 'dumps') })
   const problems = (): string[] =>
     [engine.problem(), journal.problem, ...indexingProblems.values()].filter(found => found !== undefined)
   const metrics = createMetrics([
+    { name: 'connections', help: 'Clients that are connected.', kind: 'gauge', read: () => admission.connections },
+    { name: 'connections_refused_total', help: 'Clients that were refused.', kind: 'counter', read: () => admission.refused },
     {
-      name: 'connections',
-      help: 'Clients that are connected.',
+      name: 'handshakes_waiting',
+      help: 'Clients that wait for their turn to begin a TLS handshake.',
       kind: 'gauge',
-      read: () => sum(listeners, listener => listener.connections),
+      read: () => admission.handshakes.waiting,
+    },
+    {
+      name: 'buffered_bytes',
+      help: 'Bytes of requests that are held in memory.',
+      kind: 'gauge',
+      read: () => budgets.clients.heldBytes + budgets.strangers.heldBytes,
     },
     { name: 'journal_entries_total', help: 'Writes that are durable.', kind: 'counter', read: () => journal.durableEntries },
     {
@@ -268,53 +282,25 @@ async function start(config: Config, log: Log, stops: Stops): Promise<Running & 
 
   // Control before the listeners: whoever sees a port open can also create what he wants to write to.
   const control = createHttpServer()
-  addControlRoutes(control, { catalog, store: async () => (await engine.started, store) })
+  addControlRoutes(control, { catalog, store: async () => (await engine.started, store), wireDump })
   addHealthRoutes(control, { problems, metrics })
   await listenOnSocket(control, controlSocketPath(data))
   stops.add(() => control.close())
+  stops.add(() => wireDump.stop())
 
   const http = createHttpServer()
   addHealthRoutes(http, { problems, metrics })
   const httpAddress = await listenOnPort(http, config.http)
   stops.add(() => http.close())
 
-  const development = await makeDevelopmentCertificates(config, log)
-  for (const name of ['internet', 'intranet'] as const) {
-    const { enabled, host, port, advertised, tls } = config.listeners[name]
-    if (!enabled) continue
-    const certificate = await readCertificate(tls ?? development!)
-    const shared = { certificate, rejectAt: config.auth.reject, authenticator, dispatcher, limits, budget, log }
-    const listener = await Listener.open({ name, host, port, advertised, ...shared })
-    listeners.set(name, listener)
-    stops.add(() => listener.close())
-  }
+  const shared = { admission, dispatcher, limits, budgets, wireDump, log }
+  const listeners = await openListeners(config, { catalog, authenticator, shared })
+  stops.add(() => listeners.close())
 
-  const addresses = Object.fromEntries([...listeners].map(([name, listener]) => [name, listener.address]))
-  const info: ServerInfo = { pid: process.pid, listeners: addresses, http: httpAddress, ca: development?.ca ?? null }
+  const info: ServerInfo = { pid: process.pid, listeners: listeners.addresses, http: httpAddress, ca: listeners.ca }
   await replaceFile(files, serverInfoPath(data), Buffer.from(`${JSON.stringify(info, null, 2)}\n`))
   stops.add(() => rm(serverInfoPath(data), { force: true }))
   return { info, close: () => stops.run() }
-}
-
-/** The development certificates, if any listener has none of its own. */
-async function makeDevelopmentCertificates({ data, listeners }: Config, log: Log) {
-  const isNeeded = Object.values(listeners).some((listener: ListenerConfig) => listener.enabled && listener.tls === undefined)
-  if (!isNeeded) return undefined
-  const directory = join(data, 'certs')
-  const { caFile, certFile, keyFile } = await makeCertificates({
-    directory,
-    hosts: developmentHosts(),
-    log: message => log.info(message),
-  })
-  return { cert: certFile, key: keyFile, ca: caFile }
-}
-
-async function readCertificate(tls: { cert: string; key: string }): Promise<{ cert: Buffer; key: Buffer }> {
-  const read = (file: string) =>
-    readFile(file).catch((error: Error) => {
-      throw sluiceError('CERTIFICATE_INVALID', { file, problem: error.message }, error)
-    })
-  return { cert: await read(tls.cert), key: await read(tls.key) }
 }
 
 /** Calls `act` at most once per `intervalMs`: a while after the first of any number of calls. */
@@ -326,8 +312,4 @@ function throttle(intervalMs: number, act: () => void): () => void {
       act()
     }, intervalMs)
   }
-}
-
-function sum(listeners: ReadonlyMap<string, Listener>, count: (listener: Listener) => number): number {
-  return [...listeners.values()].reduce((total, listener) => total + count(listener), 0)
 }

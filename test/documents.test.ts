@@ -1,17 +1,35 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { loadConfig } from '../src/config/load-config.ts'
 import { formatDefaultConfig } from '../src/config/settings.ts'
 
 // Tests run in the root of the repository.
 const readme = readFileSync('README.md', 'utf8')
+const configuration = readFileSync('docs/configuration.md', 'utf8')
 
-describe('the README', () => {
+describe('docs/configuration.md', () => {
   it('shows all settings with their defaults, as the server prints them', () => {
-    const [, configuration = ''] = readme.split('## Configuration')
-    const [, shown] = /```yaml\n([^]*?)```/.exec(configuration) ?? []
+    const [, settings = ''] = configuration.split('## All settings')
+    const [, shown] = /```yaml\n([^]*?)```/.exec(settings) ?? []
     assert.equal(shown, formatDefaultConfig())
   })
 
+  it('has examples that load', () => {
+    const [examples = ''] = configuration.split('## All settings')
+    const found = [...examples.matchAll(/```yaml\n([^]*?)```/g)].map(([, yaml]) => yaml!)
+    assert.equal(found.length, 2)
+    const file = join(mkdtempSync(join(tmpdir(), 'sluice-docs-')), 'sluice.yaml')
+    for (const yaml of found) {
+      writeFileSync(file, yaml)
+      assert.equal(loadConfig({ file }).listeners.trusted.length, 1)
+    }
+    rmSync(dirname(file), { recursive: true })
+  })
+})
+
+describe('the README', () => {
   it('names scripts that there are', () => {
     const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> }
     for (const [command, run, test] of readme.matchAll(/npm (?:run ([\w:]+)|(test))/g))

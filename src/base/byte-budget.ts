@@ -1,72 +1,98 @@
 /**
- * A bound on the memory that many connections hold together. Bytes are reserved before they are read; whoever finds no room
- * waits for his turn, first come first served, so that a large request is not overtaken by small ones for ever.
+ * A bound on the memory that the requests of many connections hold together. What counts is what is held, not what was announced: a
+ * slow client with a large request takes no room from others before its bytes are there.
+ *
+ *     bytes come in ── hold ──▶ full? the connection waits, unread
+ *                      release ◀── the request was answered, or its connection ended
+ *
+ * Room comes back when requests are answered. Where most of it is held by requests that are not whole yet, none of which can go on, the
+ * connections with the largest of them are ended, so that the others can. Nothing of such a request has been taken; its client sends it again.
  */
+export interface Account {
+  /** Called once for each `wait`, when there may be room. */
+  onRoom(): void
+  /** Called when this account's unfinished request must make room: its connection has to release it, now. */
+  onEvict(): void
+  /** The bytes of requests that are not whole yet, among those that it holds. */
+  unfinishedBytes(): number
+}
+
+/** How long room may be missing before unfinished requests are ended for it; what is written to disk meanwhile may give enough. */
+const PATIENCE_MS = 1000
+/** About what a connection receives at once. */
+const READ_BYTES = 65_536
+
 export class ByteBudget {
   readonly limitBytes: number
-  #usedBytes = 0
+  readonly #patienceMs: number
+  readonly #accounts = new Set<Account>()
   /** Oldest first. */
-  readonly #waiting: Reservation[] = []
+  readonly #waiting = new Set<Account>()
+  #heldBytes = 0
+  #impatience: NodeJS.Timeout | undefined
 
-  constructor(limitBytes: number) {
+  /** `patienceMs` is for tests. */
+  constructor(limitBytes: number, patienceMs = PATIENCE_MS) {
     this.limitBytes = limitBytes
+    this.#patienceMs = patienceMs
   }
 
-  /** The bytes of all reservations that were granted and not released. */
-  get usedBytes(): number {
-    return this.#usedBytes
+  get heldBytes(): number {
+    return this.#heldBytes
   }
 
-  /**
-   * Reserves bytes: at once if there is room and nobody waits; else `onGranted` is called later. More than the whole budget
-   * is granted when nothing else is held. Each reservation must be released, whether it was granted or not.
-   */
-  reserve(bytes: number, onGranted: () => void): Reservation {
-    const reservation = new Reservation(bytes, onGranted, this)
-    if (this.#waiting.length === 0 && this.#hasRoomFor(bytes)) this.#grant(reservation)
-    else this.#waiting.push(reservation)
-    return reservation
+  /** Whether whoever has received something should read no further. Each can be above the limit by what one read brings. */
+  get isFull(): boolean {
+    return this.#heldBytes >= this.limitBytes
   }
 
-  /** Called by the reservation. */
-  release(reservation: Reservation): void {
-    if (reservation.isGranted) this.#usedBytes -= reservation.bytes
-    else this.#waiting.splice(this.#waiting.indexOf(reservation), 1)
-    while (this.#waiting[0] !== undefined && this.#hasRoomFor(this.#waiting[0].bytes)) {
-      const next = this.#waiting.shift()!
-      this.#grant(next)
-      next.onGranted()
+  open(account: Account): void {
+    this.#accounts.add(account)
+  }
+
+  /** Forgets an account; what it still holds must be released all the same. */
+  close(account: Account): void {
+    this.#accounts.delete(account)
+    this.#waiting.delete(account)
+  }
+
+  hold(bytes: number): void {
+    this.#heldBytes += bytes
+  }
+
+  release(bytes: number): void {
+    this.#heldBytes -= bytes
+    // What those receive who are called is held only later.
+    let roomBytes = this.limitBytes - this.#heldBytes
+    for (const next of this.#waiting) {
+      if (roomBytes <= 0) return
+      roomBytes -= READ_BYTES
+      this.#waiting.delete(next)
+      next.onRoom()
     }
   }
 
-  #hasRoomFor(bytes: number): boolean {
-    return this.#usedBytes === 0 || this.#usedBytes + bytes <= this.limitBytes
+  /** Calls the account's `onRoom` when there is room, after those that wait already. */
+  wait(account: Account): void {
+    this.#waiting.add(account)
+    this.#impatience ??= setTimeout(() => {
+      this.#impatience = undefined
+      this.#makeRoom()
+      // Those who were called may have had nothing to receive.
+      this.release(0)
+      for (const waiting of this.#waiting) return this.wait(waiting)
+    }, this.#patienceMs)
   }
 
-  #grant(reservation: Reservation): void {
-    this.#usedBytes += reservation.bytes
-    reservation.isGranted = true
-  }
-}
-
-export class Reservation {
-  readonly bytes: number
-  readonly onGranted: () => void
-  readonly #budget: ByteBudget
-  /** Set by the budget. */
-  isGranted = false
-  #isReleased = false
-
-  constructor(bytes: number, onGranted: () => void, budget: ByteBudget) {
-    this.bytes = bytes
-    this.onGranted = onGranted
-    this.#budget = budget
-  }
-
-  /** Gives the bytes back, or the place in the queue; once. */
-  release(): void {
-    if (this.#isReleased) return
-    this.#isReleased = true
-    this.#budget.release(this)
+  /** Ends the largest unfinished requests until no more than half of the budget is held by such. */
+  #makeRoom(): void {
+    if (!this.isFull) return
+    const holders = [...this.#accounts].map(account => ({ account, bytes: account.unfinishedBytes() }))
+    let unfinishedBytes = holders.reduce((sum, { bytes }) => sum + bytes, 0)
+    for (const { account, bytes } of holders.sort((a, b) => b.bytes - a.bytes)) {
+      if (2 * unfinishedBytes <= this.limitBytes) return
+      unfinishedBytes -= bytes
+      account.onEvict()
+    }
   }
 }

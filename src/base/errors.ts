@@ -110,6 +110,15 @@ export const errorKinds = {
     ({ table, found }: { table: string; found: string }) =>
       `table ${table} was not made by this sluice (${found}) and is left alone: rename or drop it`,
   ),
+  DUMP_RUNNING: kind(409, (_: Record<string, never>) => 'a dump is being recorded already; wait until it ends, or end it'),
+  DUMP_UNREADABLE: kind(
+    400,
+    ({ file, line, problem }: { file: string; line: number; problem: string }) => `${file}, line ${line}: ${problem}`,
+  ),
+  SERVER_NEEDED: kind(
+    409,
+    ({ command }: { command: string }) => `"sluice ${command}" needs a running server, and none runs on this data directory`,
+  ),
   SERVER_UNREACHABLE: kind(502, ({ problem }: { problem: string }) => `the running server does not answer: ${problem}`),
 } as const
 

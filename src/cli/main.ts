@@ -7,6 +7,8 @@ import { Command } from 'commander'
 import { CertificateError } from '../../certs/development.ts'
 import { SluiceError } from '../base/errors.ts'
 import { certsCommand } from './certs.ts'
+import { dumpCommand } from './dump.ts'
+import { inspectCommand } from './inspect.ts'
 import { keyCommand } from './key.ts'
 import { logstoreCommand } from './logstore.ts'
 import { projectCommand } from './project.ts'
@@ -19,7 +21,16 @@ const program = new Command('sluice')
   .description('A log ingestion endpoint that speaks the Kafka protocol; what it takes is searchable in ClickHouse.')
   .version(version)
   .showSuggestionAfterError()
-for (const command of [serveCommand(), projectCommand(), logstoreCommand(), keyCommand(), queryCommand(), certsCommand()])
+for (const command of [
+  serveCommand(),
+  projectCommand(),
+  logstoreCommand(),
+  keyCommand(),
+  queryCommand(),
+  dumpCommand(),
+  inspectCommand(),
+  certsCommand(),
+])
   program.addCommand(command)
 
 try {

@@ -8,6 +8,7 @@ import { parseDocument } from 'yaml'
 import { type z } from 'zod'
 import { isSystemError, sluiceError, type SluiceError } from '../base/errors.ts'
 import { findLimitConflicts } from './limits.ts'
+import { findListenerConflicts } from './listeners.ts'
 import { createConfigSchema, type Config } from './schema.ts'
 import { nearestSetting, settingNames } from './settings.ts'
 
@@ -29,7 +30,10 @@ export function loadConfig({ file, data, overrides = {} }: ConfigSource = {}): C
   const settings = withOverrides(given, data === undefined ? overrides : { ...overrides, data: resolve(data) })
   const schema = createConfigSchema(file === undefined ? process.cwd() : dirname(resolve(file)))
   const { data: config, error } = schema.safeParse(settings, { reportInput: true })
-  const problems = error === undefined ? findLimitConflicts(config.limits) : describeIssues(error.issues, settingNames(schema))
+  const problems =
+    error === undefined
+      ? [...findLimitConflicts(config.limits), ...findListenerConflicts(config.listeners)]
+      : describeIssues(error.issues, settingNames(schema))
   if (problems.length > 0 || config === undefined) throw configInvalid(file, problems)
   return config
 }

@@ -6,6 +6,7 @@
  */
 import { resolve } from 'node:path'
 import { z } from 'zod'
+import { isNetwork } from '../base/networks.ts'
 import { defaultLimits, minIdleMs } from './limits.ts'
 import { formatBytes, formatMs, parseBytes, parseMs } from './units.ts'
 
@@ -15,6 +16,7 @@ export type ConfigSchema = ReturnType<typeof createConfigSchema>
 export type Config = z.output<ConfigSchema>
 
 export type ListenerConfig = Config['listeners']['internet']
+export type TrustedListenerConfig = Config['listeners']['trusted'][number]
 
 /** What a region may be called, as the end of a sentence. Host names of its intranet put "-intranet" behind the region's name. */
 export const regionRule =
@@ -28,22 +30,39 @@ export function isRegion(name: string): boolean {
 export function createConfigSchema(directory: string) {
   const path = text.transform(given => resolve(directory, given))
 
+  const advertised = optionalSection({
+    host: text.describe('the host name that clients are told to connect to'),
+    port: wholeNumber(1, 65_535).optional().describe('the port that clients see, where another one is mapped to this listener'),
+  }).describe('where clients reach it, if not by the name that they came by')
+
   const listener = (defaultPort: number) =>
     section({
       enabled: flag.default(true).describe('whether the listener is opened'),
       host: text.optional().describe('the address to listen on; every address of the machine, IPv6 and IPv4, if absent'),
       port: port.default(defaultPort).describe('the port to listen on; 0 picks a free one'),
-      advertised: optionalSection({
-        host: text.describe('the host name that clients are told to connect to'),
-        port: wholeNumber(1, 65_535)
-          .optional()
-          .describe('the port that clients see, where another one is mapped to this listener'),
-      }),
+      networks: networks('0.0.0.0/0', '::/0').describe('the networks that clients may come from'),
+      advertised,
       tls: optionalSection({
         cert: path.describe('a PEM file with the certificate, followed by those between it and its CA'),
         key: path.describe('a PEM file with the private key'),
       }),
     })
+
+  const trustedListener = section({
+    name: text
+      .regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be a letter and up to 30 of a-z, 0-9 and "-"')
+      .describe('what the log calls it'),
+    protocol: oneOf('PLAINTEXT', 'SASL_PLAINTEXT').default('PLAINTEXT').describe('whether clients log in'),
+    host: text.default('127.0.0.1').describe('the address to listen on'),
+    port: port.describe('the port to listen on; 0 picks a free one'),
+    networks: networks().describe('the networks that clients may come from, if the address is not a loopback one'),
+    advertised,
+    project: text.optional().describe('with PLAINTEXT: the project of all its clients'),
+    accessKeyId: text.optional().describe('with PLAINTEXT: the access key of that project that all its clients have'),
+    insecure: flag
+      .default(false)
+      .describe('must be true if the address is not a loopback one: what is sent there can be read on the way'),
+  })
 
   return section({
     data: path.prefault('./data').describe('the directory of journal, catalog, certificates and tables'),
@@ -52,7 +71,15 @@ export function createConfigSchema(directory: string) {
       .refine(isRegion, `must be ${regionRule}`)
       .default('local')
       .describe('the region of this server: the second label of PROJECT.REGION.DOMAIN'),
-    listeners: section({ internet: listener(10_012), intranet: listener(10_011) }),
+    listeners: section({
+      internet: listener(10_012),
+      intranet: listener(10_011),
+      trusted: z
+        .array(trustedListener, 'must be a list of listeners')
+        .default([])
+        .readonly()
+        .describe('listeners without TLS, for gateways that have none; each has'),
+    }),
     http: section({
       host: text.default('127.0.0.1').describe('the address of the HTTP API and the console'),
       port: port.default(10_013).describe('their port; 0 picks a free one'),
@@ -80,9 +107,18 @@ export function createConfigSchema(directory: string) {
       bufferedBytes: size(1024)
         .default(defaultLimits.bufferedBytes)
         .describe('memory for the requests of all connections together'),
+      unauthenticatedBufferedBytes: size(1024)
+        .default(defaultLimits.unauthenticatedBufferedBytes)
+        .describe('memory for the requests of all connections without a right access key'),
       connections: wholeNumber(1, 1_000_000)
         .default(defaultLimits.connections)
-        .describe('how many clients may be connected to one listener at once'),
+        .describe('how many clients may be connected at once'),
+      connectionsPerSource: wholeNumber(1, 1_000_000)
+        .default(defaultLimits.connectionsPerSource)
+        .describe('how many clients may be connected from one IPv4 address, or one /64 network of IPv6'),
+      exemptNetworks: networks(...defaultLimits.exemptNetworks).describe(
+        'networks to which limits per address do not apply, as a fleet behind one address',
+      ),
       idleMs: duration(minIdleMs).default(defaultLimits.idleMs).describe('after how long a silent connection is closed'),
       unauthenticatedMs: duration(1000)
         .default(defaultLimits.unauthenticatedMs)
@@ -91,6 +127,9 @@ export function createConfigSchema(directory: string) {
         .default(defaultLimits.unauthenticatedRequests)
         .describe('how many requests a client may send without a right access key'),
       handshakeMs: duration(100).default(defaultLimits.handshakeMs).describe('how long a TLS handshake may take'),
+      handshakes: wholeNumber(1, 1_000_000)
+        .default(defaultLimits.handshakes)
+        .describe('how many TLS handshakes may be under way at once; other clients wait for their turn'),
       requestsInFlight: wholeNumber(1, 1_000_000)
         .default(defaultLimits.requestsInFlight)
         .describe('how many requests of one connection may wait for their answers'),
@@ -99,6 +138,9 @@ export function createConfigSchema(directory: string) {
       reject: oneOf('topic', 'sasl')
         .default('topic')
         .describe('where a wrong access key is refused: on each topic, as the log service does, or at once in SASL'),
+      sessionMs: duration(1000)
+        .optional()
+        .describe('after how long a client has to authenticate again (KIP-368); never if absent'),
     }),
     log: section({
       level: oneOf('debug', 'info', 'warn', 'error', 'silent')
@@ -112,6 +154,14 @@ const notASection = 'must be a section with settings of its own'
 const text = z.string('must be text').min(1, 'must be text that is not empty')
 const flag = z.boolean('must be true or false')
 const port = wholeNumber(0, 65_535)
+const network = text.refine(isNetwork, 'must be a network, such as "10.0.0.0/8" or "2001:db8::/32", or an address')
+
+function networks(...networksByDefault: readonly string[]) {
+  return z
+    .array(network, 'must be a list of networks, such as ["10.0.0.0/8"]')
+    .default([...networksByDefault])
+    .readonly()
+}
 
 /** A mapping with these settings and no others; one that is absent, or has nothing under it, is all defaults. */
 function section<Shape extends z.ZodRawShape>(shape: Shape) {

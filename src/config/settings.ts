@@ -8,7 +8,7 @@ import { createConfigSchema, type ConfigSchema } from './schema.ts'
 import { formatBytes, formatMs } from './units.ts'
 
 interface Setting {
-  /** The names from the outermost section to the setting. */
+  /** The names from the outermost section to the setting; "0" for any element of a list. */
   path: string[]
   isSection: boolean
   description: string | undefined
@@ -39,21 +39,26 @@ export function nearestSetting(unknown: string, known: readonly string[]): strin
   return nearest?.name
 }
 
-/** The default configuration as a YAML file that says what each setting is for; settings without a default are commented out. */
+/**
+ * The default configuration as a YAML file that says what each setting is for. Settings without a default are commented out, and so
+ * are those of the elements of a list, which stand below it.
+ */
 export function formatDefaultConfig(): string {
   let yaml = ''
   for (const { path, isSection, description, defaultValue } of listSettings(createConfigSchema('.'))) {
-    const indent = '  '.repeat(path.length - 1)
+    const list = path.indexOf('0')
+    const indent = list === -1 ? '  '.repeat(path.length - 1) : `${'  '.repeat(list - 1)}# ${'  '.repeat(path.length - list - 1)}`
     const name = path.at(-1)!
     if (description !== undefined) yaml += `${indent}# ${description}\n`
-    const isAbsent = !isSection && defaultValue === undefined
-    yaml +=
-      isSection || isAbsent
-        ? `${indent}${isAbsent ? '# ' : ''}${name}:\n`
-        : `${indent}${stringify({ [name]: inUnits(name, defaultValue) })}`
+    const isAbsent = list === -1 && !isSection && defaultValue === undefined
+    const value = defaultValue === undefined ? '' : ` ${stringify(inUnits(name, defaultValue), oneLine).trimEnd()}`
+    yaml += `${indent}${isAbsent ? '# ' : ''}${name}:${value}\n`
   }
   return yaml
 }
+
+/** Short lists in one line. */
+const oneLine = { collectionStyle: 'flow', flowCollectionPadding: false } as const
 
 function listSettings(schema: z.core.$ZodType, parent: string[] = []): Setting[] {
   const settings: Setting[] = []
@@ -61,9 +66,16 @@ function listSettings(schema: z.core.$ZodType, parent: string[] = []): Setting[]
     const path = [...parent, name]
     const isSection = shapeOf(child) !== undefined
     settings.push({ path, isSection, description: (child as z.ZodType).description, defaultValue: defaultOf(child) })
-    settings.push(...listSettings(child, path))
+    const element = elementOf(child)
+    settings.push(...(element === undefined ? listSettings(child, path) : listSettings(element, [...path, '0'])))
   }
   return settings
+}
+
+/** What a list consists of, undefined if the schema is not one's. */
+function elementOf(schema: z.core.$ZodType): z.core.$ZodType | undefined {
+  if (schema instanceof z.ZodArray) return schema.element
+  return schema instanceof z.ZodDefault || schema instanceof z.ZodReadonly ? elementOf(schema.unwrap()) : undefined
 }
 
 /** The settings of a section, undefined if the schema is not one's; defaults, `optional` and the like are looked through. */
@@ -75,6 +87,7 @@ function shapeOf(schema: z.core.$ZodType): z.core.$ZodShape | undefined {
 }
 
 function defaultOf(schema: z.core.$ZodType): unknown {
+  if (schema instanceof z.ZodReadonly) return defaultOf(schema.unwrap())
   return schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined
 }
 

@@ -10,9 +10,14 @@
  *     DELETE /v1/projects/P/keys/K
  *     POST   /v1/projects/P/logstores/L/query                      { sql?, format? }  →  the store's answer, as it comes
  *     POST   /v1/projects/P/logstores/L/count                      { logs }
+ *     POST   /v1/dump                                              { project?, source?, seconds, bytes }  →  a line for each file,
+ *                                                                  and at the end a summary; ends when the caller goes away
+ *     DELETE /v1/dump                                              ends it
  *
  * An error is answered with its status and `{ code, message }`.
  */
+import { isIP } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { sluiceError } from '../base/errors.ts'
@@ -24,6 +29,16 @@ export interface Administration {
   catalog: Catalog
   /** The store, once it can be asked; where no engine runs yet it is started. */
   store: () => Promise<Store>
+  /** What records connections; absent where no server runs. */
+  wireDump?: WireRecorder
+}
+
+/** As `WireDump` does it. */
+export interface WireRecorder {
+  record(
+    options: z.infer<typeof dumpBody> & { onFile: (file: object) => void },
+  ): Promise<{ stop(ending: 'stopped'): void; readonly ended: Promise<object> }>
+  stop(): Promise<void>
 }
 
 const projectBody = z.strictObject({ name: z.string(), region: z.string().optional() })
@@ -33,6 +48,16 @@ const keyBody = z.strictObject({
   secret: z.string().optional(),
   logstores: z.array(z.string()).optional(),
 })
+const dumpBody = z.strictObject({
+  project: z.string().optional(),
+  source: z
+    .string()
+    .refine(text => isIP(text) !== 0, 'it must be an IP address')
+    .optional(),
+  // No longer than a timer can be.
+  seconds: z.number().positive().max(2_000_000),
+  bytes: z.int().positive(),
+})
 const queryBody = z.strictObject({ sql: z.string().optional(), format: z.enum(['json', 'table']) })
 
 /** The names of ClickHouse for the ways a query may be answered: for programs, and for people. */
@@ -40,7 +65,7 @@ const FORMATS = { json: 'JSONEachRow', table: 'PrettyCompactNoEscapesMonoBlock' 
 
 type Named = { Params: { project: string; name: string } }
 
-export function addControlRoutes(server: FastifyInstance, { catalog, store }: Administration): void {
+export function addControlRoutes(server: FastifyInstance, { catalog, store, wireDump }: Administration): void {
   const logstoreOf = ({ project, name }: Named['Params']): Logstore => {
     if (catalog.findProject(project) === undefined) throw sluiceError('PROJECT_NOT_FOUND', { project })
     const logstore = catalog.findLogstore(project, name)
@@ -95,6 +120,31 @@ export function addControlRoutes(server: FastifyInstance, { catalog, store }: Ad
 
   server.delete<Named>('/v1/projects/:project/keys/:name', async ({ params }, reply) => {
     await catalog.deleteAccessKey(params.project, params.name)
+    return reply.code(204).send()
+  })
+
+  const recorder = (): WireRecorder => {
+    if (wireDump === undefined) throw sluiceError('SERVER_NEEDED', { command: 'dump' })
+    return wireDump
+  }
+
+  server.post('/v1/dump', async ({ body }, reply) => {
+    const lines = new PassThrough()
+    const tell = (line: object): void => void lines.write(`${JSON.stringify(line)}\n`)
+    const recording = await recorder().record({ ...parse(dumpBody, body), onFile: tell })
+    reply.raw.on('close', () => recording.stop('stopped'))
+    // Whoever has gone away in the meantime has no event to come.
+    if (reply.raw.destroyed) recording.stop('stopped')
+    void recording.ended.then(summary => {
+      tell(summary)
+      lines.end()
+    })
+    tell({ recording: true })
+    return reply.type('application/x-ndjson').send(lines)
+  })
+
+  server.delete('/v1/dump', async (_request, reply) => {
+    await recorder().stop()
     return reply.code(204).send()
   })
 }

@@ -6,57 +6,66 @@
  * lets the answers that are under way leave, sends FIN, and reads and discards what the client still sends for a moment;
  * closing over unread input would turn into a reset, which can take the last answer with it.
  */
-import { type TLSSocket } from 'node:tls'
+import { type Socket } from 'node:net'
 import { type Chunks } from '../../protocol/chunks.ts'
-import { FrameReader } from '../../protocol/framing.ts'
+import { FRAME_PREFIX_BYTES, FrameReader } from '../../protocol/framing.ts'
 import { decodeRequestHeader, encodeResponse, type RequestHeader } from '../../protocol/headers.ts'
 import { apiVersionsResponse, unsupportedApiVersions } from '../../protocol/messages/api-versions.ts'
 import { ApiKey, apiName } from '../../protocol/api-keys.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
 import { Reader } from '../../protocol/reader.ts'
-import { type ByteBudget, type Reservation } from '../base/byte-budget.ts'
-import { type Limits } from '../config/limits.ts'
+import { type Account, type ByteBudget } from '../base/byte-budget.ts'
+import { SluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
+import { plainAddress } from '../base/networks.ts'
+import { type Limits } from '../config/limits.ts'
 import { type Dispatcher } from './dispatcher.ts'
 import { type Address, type AnyHandler, type Answer } from './handler.ts'
 import { RefusedStreams } from './refused-streams.ts'
 import { type Session } from './session.ts'
+import { type Tap } from './tap.ts'
+import { type WireDump } from './wire-dump.ts'
 
 export interface ConnectionOptions {
-  socket: TLSSocket
+  socket: Socket
   session: Session
   dispatcher: Dispatcher
   advertised: Address
   limits: Limits
-  /** Shared by all connections. */
-  budget: ByteBudget
+  budgets: Budgets
+  wireDump: WireDump
   log: Log
+}
+
+/** The memory for the requests of all connections. Strangers have one of their own, so that they take no room from clients. */
+export interface Budgets {
+  clients: ByteBudget
+  strangers: ByteBudget
 }
 
 /** An answer's place in the queue; `frame` is empty for a request that expects none. */
 interface Slot {
+  /** That of the request; a SASL token may have none. */
+  header: RequestHeader | undefined
   frame: Buffer | undefined
-  /** The room that the request takes until it is answered. */
-  reservation: Reservation | undefined
-}
-
-/** An address as people write it: IPv4 without the prefix that IPv6 sockets put before it. */
-function peerAddress(socket: { remoteAddress?: string | undefined }): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
+  /** What the request takes of the budget until it is answered. */
+  heldBytes: number
 }
 
 /** A client as the log names it: address and port. */
 export function peerOf(socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string {
-  return `${peerAddress(socket)}:${socket.remotePort ?? ''}`
+  return `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? ''}`
 }
 
 /** How long a connection that is being closed may take to send what it owes, and then to be read to its end. */
 const FAREWELL_MS = 5000
 const DISCARD_MS = 1000
 
-export class Connection {
+export class Connection implements Account {
+  /** Records what goes over this connection, while somebody asks for it. */
+  tap: Tap | undefined
   readonly #options: ConnectionOptions
-  readonly #socket: TLSSocket
+  readonly #socket: Socket
   readonly #frames: FrameReader
   /** The client's address without its port, which would be a new one for each connection. */
   readonly #source: string
@@ -64,10 +73,9 @@ export class Connection {
   readonly #refusedStreams = new RefusedStreams()
   /** Requests that have not been answered yet, oldest first; the first answered ones leave together. */
   #slots: Slot[] = []
-  /** A whole frame that waits for room in the budget. */
-  #nextFrame: Chunks | undefined
-  /** The room that the next frame waits for, or has been granted and is not whole yet. */
-  #reservation: Reservation | undefined
+  #budget: ByteBudget
+  /** What was received and is not answered. */
+  #heldBytes = 0
   /** True while a request is under way that the next one has to wait for. */
   #isBlocked = false
   /** True when the connection is to end: no frame is looked at any more. */
@@ -77,15 +85,20 @@ export class Connection {
   /** Ends a connection that does not authenticate, or whose access key is not right, or that does not close. */
   #deadline: NodeJS.Timeout
   #requests = 0
+  /** The size of the request that is being handled, with its prefix. */
+  #requestBytes = 0
 
   constructor(options: ConnectionOptions) {
     this.#options = options
     this.#socket = options.socket
-    this.#source = peerAddress(options.socket)
+    this.#source = plainAddress(options.socket.remoteAddress)
     this.#log = options.log.child({ peer: peerOf(options.socket) })
+    this.#budget = options.budgets.strangers
+    this.#budget.open(this)
     this.#frames = new FrameReader(options.limits.unauthenticatedRequestBytes)
     this.#deadline = this.#after(options.limits.unauthenticatedMs, 'it did not authenticate in time')
     const socket = this.#socket
+    options.wireDump.connect(this, { session: options.session, socket, source: this.#source, peer: peerOf(socket) })
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('end', () => {
       this.#hasEnded = true
@@ -95,27 +108,60 @@ export class Connection {
     socket.on('timeout', () => this.close('it was idle'))
     socket.on('error', error => this.#log.debug({ reason: error.message }, 'connection lost'))
     socket.on('close', () => {
+      options.wireDump.disconnect(this)
       clearTimeout(this.#deadline)
-      this.#isClosing = true
-      this.#reservation?.release()
+      this.#stopReceiving()
+      // Requests that are under way give theirs back when they are done; others had no answer.
+      this.#release(this.#heldBytes - this.#slots.reduce((sum, slot) => sum + slot.heldBytes, 0))
+      this.#budget.close(this)
     })
     socket.setTimeout(options.limits.idleMs)
+    this.#enter()
+  }
+
+  onRoom(): void {
+    this.#resume()
+  }
+
+  onEvict(): void {
+    this.close('its unfinished request took room that others waited for')
+  }
+
+  unfinishedBytes(): number {
+    return this.#frames.bufferedBytes
   }
 
   /** Ends the connection in order: what was taken is still answered. */
   close(reason: string): void {
     if (this.#isClosing) return
     this.#log.info({ project: this.#options.session.principal?.project, reason }, 'connection closed')
+    this.tap?.close(reason)
     this.#leave()
   }
 
   /** Takes no further frame; ends the connection when the last answer has left. */
   #leave(): void {
-    this.#isClosing = true
+    this.#stopReceiving()
     clearTimeout(this.#deadline)
     this.#deadline = setTimeout(() => this.#socket.destroy(), FAREWELL_MS)
     this.#socket.resume()
     this.#flush()
+  }
+
+  /** Looks at nothing more that the client sends, and forgets what is not a whole request. */
+  #stopReceiving(): void {
+    this.#isClosing = true
+    this.#release(this.#frames.clear())
+  }
+
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes
+    this.#budget.hold(bytes)
+  }
+
+  #release(bytes: number): void {
+    this.#heldBytes -= bytes
+    this.#budget.release(bytes)
   }
 
   /** Whether the client has shown that it knows an access key of its project. */
@@ -126,67 +172,72 @@ export class Connection {
   #receive(chunk: Buffer): void {
     if (this.#isClosing) return
     this.#frames.push(chunk)
+    this.#hold(chunk.length)
     this.#handleFrames()
   }
 
   #handleFrames(): void {
     try {
       while (!this.#isClosing && !this.#isBlocked) {
-        if (this.#slots.length >= this.#options.limits.requestsInFlight || this.#socket.writableNeedDrain) {
+        if (this.#isBehind) {
           this.#socket.pause()
           return
         }
-        const frame = this.#nextFrame ?? this.#frames.next()
-        if (!this.#hasRoom(frame)) {
-          this.#nextFrame = frame
-          this.#socket.pause()
-          return
-        }
+        const frame = this.#frames.next()
         if (frame === undefined) break
-        this.#nextFrame = undefined
         this.#requests++
+        this.#requestBytes = FRAME_PREFIX_BYTES + frame.length
         this.#handle(frame)
       }
     } catch (error) {
       this.#fail(error)
     }
-    if (!this.#hasEnded || this.#isClosing || this.#isBlocked) return
-    const isCut = this.#frames.bufferedBytes > 0 || this.#frames.expectedBytes !== undefined
-    if (isCut) this.close('it ended in the middle of a request')
-    else this.#leave()
+    if (this.#isClosing || this.#isBlocked) return
+    if (this.#hasEnded) {
+      const isCut = this.#frames.bufferedBytes > 0 || this.#frames.expectedBytes !== undefined
+      if (isCut) this.close('it ended in the middle of a request')
+      else this.#leave()
+    } else if (this.#budget.isFull) {
+      this.#socket.pause()
+      this.#budget.wait(this)
+    }
   }
 
-  /**
-   * Reserves room for a frame as soon as its size is known, before it is read; false while there is none. What a client sends
-   * before it has authenticated is small, and must not keep anybody else's room.
-   */
-  #hasRoom(frame: Chunks | undefined): boolean {
-    const bytes = frame?.length ?? this.#frames.expectedBytes
-    if (bytes === undefined || !this.#hasRightKey) return true
-    this.#reservation ??= this.#options.budget.reserve(bytes, () => this.#resume())
-    return this.#reservation.isGranted
+  /** Whether requests of this connection must be answered, or answers be read by its client, before more is looked at. */
+  get #isBehind(): boolean {
+    const { requestsInFlight, requestBytes } = this.#options.limits
+    if (this.#socket.writableNeedDrain || this.#slots.length >= requestsInFlight) return true
+    return this.#slots.length > 0 && this.#heldBytes >= requestBytes
   }
 
-  /** A place in the queue of answers for the request that was handled, with the room that it takes until it is answered. */
-  #openSlot(): Slot {
-    const slot: Slot = { frame: undefined, reservation: this.#reservation }
-    this.#reservation = undefined
+  /** A place in the queue of answers for the request that is being handled. */
+  #openSlot(header?: RequestHeader): Slot {
+    const slot = { header, frame: undefined, heldBytes: this.#requestBytes }
     this.#slots.push(slot)
     return slot
   }
 
   #fill(slot: Slot, frame: Buffer): void {
     slot.frame = frame
-    slot.reservation?.release()
+    this.#settle(slot)
+  }
+
+  #settle(slot: Slot): void {
+    const { heldBytes } = slot
+    slot.heldBytes = 0
+    this.#release(heldBytes)
   }
 
   #handle(frame: Chunks): void {
     const { session, dispatcher, limits } = this.#options
+    this.tap?.request(frame)
     if (session.expectsRawToken) return this.#authenticateRaw(frame)
     const reader = new Reader(frame)
     const header = decodeRequestHeader(reader)
     const name = apiName(header.apiKey)
     if (!session.allows(header.apiKey)) return this.close(`it sent ${name} where SASL does not allow it (${session.state})`)
+    if (session.hasExpired && !REAUTHENTICATION.includes(header.apiKey))
+      return this.close('its session is over: it did not authenticate again')
     if (!this.#hasRightKey && this.#requests > limits.unauthenticatedRequests)
       return this.close('it sent too many requests without a right access key')
     const handler = dispatcher.find(header.apiKey)
@@ -196,6 +247,7 @@ export class Connection {
       // Who asks for the versions in one that is not known is told in the oldest, which everybody reads (KIP-511).
       if (header.apiKey === ApiKey.ApiVersions)
         return this.#answer(
+          header,
           encodeResponse(apiVersionsResponse, 0, header.correlationId, unsupportedApiVersions(dispatcher.ranges)),
         )
       return this.close(`it sent ${name} version ${header.apiVersion}, supported are ${minVersion} to ${maxVersion}`)
@@ -215,7 +267,7 @@ export class Connection {
       refusedStreams: this.#refusedStreams,
     }
     const answer = handler.handle(request, call)
-    const slot = this.#openSlot()
+    const slot = this.#openSlot(header)
     const encode = ({ response, thenClose }: Answer<unknown>): void => {
       this.#fill(slot, response === undefined ? NO_ANSWER : encodeResponse(handler.response, version, correlationId, response))
       if (handler.blocks === true) this.#enter()
@@ -247,7 +299,7 @@ export class Connection {
     }
     answered
       .catch((error: unknown) => {
-        slot.reservation?.release()
+        this.#settle(slot)
         this.#fail(error)
       })
       .finally(() => {
@@ -257,22 +309,31 @@ export class Connection {
       })
   }
 
-  #answer(frame: Buffer): void {
-    this.#fill(this.#openSlot(), frame)
+  #answer(header: RequestHeader, frame: Buffer): void {
+    this.#fill(this.#openSlot(header), frame)
     this.#flush()
   }
 
   /** Sets the limits of what the session has become. */
   #enter(): void {
-    const { session, limits } = this.#options
+    const { session, limits, budgets } = this.#options
     if (session.principal === undefined) return
     clearTimeout(this.#deadline)
-    if (this.#hasRightKey) this.#frames.limitBytes = limits.requestBytes
+    this.#moveTo(this.#hasRightKey ? budgets.clients : budgets.strangers)
+    this.#frames.limitBytes = this.#hasRightKey ? limits.requestBytes : limits.unauthenticatedRequestBytes
     // The user of a wrong key is to see why, and is to have nothing else of it.
-    else {
+    if (!this.#hasRightKey) {
       this.#log.info({ project: session.principal.project }, 'access denied: unknown project or wrong access key')
       this.#deadline = this.#after(limits.unauthenticatedMs, 'its access key was not accepted')
     }
+  }
+
+  #moveTo(budget: ByteBudget): void {
+    this.#budget.release(this.#heldBytes)
+    this.#budget.close(this)
+    this.#budget = budget
+    this.#budget.open(this)
+    this.#budget.hold(this.#heldBytes)
   }
 
   /** Sends the answers that are ready and have none before them. */
@@ -281,6 +342,7 @@ export class Connection {
     const ready = this.#slots.splice(0, first === -1 ? this.#slots.length : first)
     const frames = ready.map(slot => slot.frame!).filter(frame => frame.length > 0)
     if (frames.length > 0 && this.#socket.writable) this.#socket.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))
+    if (this.tap !== undefined) for (const { header, frame } of ready) this.tap.response(header, frame!)
     if (this.#isClosing && this.#slots.length === 0) this.#end()
   }
 
@@ -298,6 +360,8 @@ export class Connection {
 
   #fail(error: unknown): void {
     if (error instanceof ProtocolError) return this.close(`it does not speak the protocol: ${error.message}`)
+    // Busy, for example: strangers must not fill the log with what is no failure.
+    if (error instanceof SluiceError) return this.close(error.message)
     this.#log.error({ err: error }, 'a request failed')
     this.close('a request failed')
   }
@@ -306,6 +370,9 @@ export class Connection {
     return setTimeout(() => this.close(reason), ms)
   }
 }
+
+/** What a client may send whose session is over. */
+const REAUTHENTICATION: readonly number[] = [ApiKey.ApiVersions, ApiKey.SaslHandshake, ApiKey.SaslAuthenticate]
 
 const NO_ANSWER = Buffer.alloc(0)
 const EMPTY_FRAME = Buffer.alloc(4)

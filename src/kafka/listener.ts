@@ -1,86 +1,94 @@
 /**
- * A port that producers connect to: TLS, then the Kafka protocol.
+ * A port that producers connect to: TLS, then the Kafka protocol. Trusted listeners are without TLS.
  *
  * Metadata tells a client to come back by the name it came by, if the certificate vouches for that name: a client is never sent
  * to an address that it cannot reach or cannot verify.
  */
 import { constants, X509Certificate } from 'node:crypto'
-import { isIP, type AddressInfo, type Socket } from 'node:net'
-import { createServer, type TLSSocket, type Server } from 'node:tls'
+import { createServer, isIP, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import { isSystemError, sluiceError } from '../base/errors.ts'
-import { type ByteBudget } from '../base/byte-budget.ts'
 import { type Log } from '../base/log.ts'
+import { Networks, plainAddress } from '../base/networks.ts'
 import { findPortHolder } from '../base/port-holder.ts'
-import { type Authenticator } from '../catalog/authenticator.ts'
 import { type Limits } from '../config/limits.ts'
-import { Connection, peerOf } from './connection.ts'
+import { type Admission } from './admission.ts'
+import { Connection, peerOf, type Budgets } from './connection.ts'
 import { type Dispatcher } from './dispatcher.ts'
 import { type Address } from './handler.ts'
-import { Session } from './session.ts'
+import { type Session } from './session.ts'
+import { type WireDump } from './wire-dump.ts'
 
 export interface ListenerOptions {
-  name: 'internet' | 'intranet'
+  name: string
   /** The address to listen on; all of them if absent. */
   host: string | undefined
   port: number
+  /** The setting of the port, for the error if it is taken. */
+  portOption: string
+  /** Where clients may come from. */
+  networks: readonly string[]
   /** Where clients reach this listener if not by the name they came by; the port if it is mapped to another. */
   advertised?: { host?: string | undefined; port?: number | undefined } | undefined
-  certificate: { cert: Buffer; key: Buffer }
-  rejectAt: 'topic' | 'sasl'
-  authenticator: Authenticator
-  dispatcher: Dispatcher
-  limits: Limits
-  /** Shared by all listeners. */
-  budget: ByteBudget
-  log: Log
+  /** Absent where there is no TLS. */
+  certificate?: { cert: Buffer; key: Buffer }
+  /** A session for a client that asked for this TLS server name. */
+  openSession: (serverName: string | undefined) => Session
+  /** What all listeners share. */
+  shared: {
+    admission: Admission
+    dispatcher: Dispatcher
+    limits: Limits
+    budgets: Budgets
+    wireDump: WireDump
+    log: Log
+  }
 }
 
 const CLOSE_MS = 5000
 
+/** A client before or in its TLS handshake. */
+interface Handshake {
+  socket: Socket
+  /** To be called when it is over, however it ended. */
+  over: () => void
+}
+
 export class Listener {
   readonly #options: ListenerOptions
+  readonly #log: Log
+  readonly #networks: Networks
   readonly #server: Server
-  readonly #certificate: X509Certificate
+  readonly #tls: TlsServer | undefined
+  readonly #certificate: X509Certificate | undefined
   readonly #connections = new Set<Connection>()
-  /** Clients in their TLS handshake, by address and port, which a socket that has failed does not know any more. */
-  readonly #handshakes = new Map<string, Socket>()
+  /** By address and port, which a socket that has failed does not know any more. */
+  readonly #handshakes = new Map<string, Handshake>()
 
   private constructor(options: ListenerOptions) {
+    const { certificate, networks, shared } = options
     this.#options = options
-    this.#certificate = new X509Certificate(options.certificate.cert)
+    this.#log = shared.log
+    this.#networks = new Networks(networks)
+    this.#certificate = certificate && new X509Certificate(certificate.cert)
+    this.#tls = certificate && this.#createTls(certificate)
     this.#server = createServer(
       {
-        ...options.certificate,
-        minVersion: 'TLSv1.2',
         // Without it every exchange of a client that waits for each small answer costs 40 ms.
         noDelay: true,
         keepAlive: true,
         keepAliveInitialDelay: 60_000,
-        // What a client sent before it closed its side is still handled and answered.
-        allowHalfOpen: true,
-        handshakeTimeout: options.limits.handshakeMs,
-        // Node hides the server name of a session that TLS 1.2 resumes, and Metadata needs it.
-        secureOptions: constants.SSL_OP_NO_TICKET,
+        // A client is not read before it is its turn for a handshake.
+        pauseOnConnect: certificate !== undefined,
       },
-      socket => this.#accept(socket),
+      socket => this.#connect(socket),
     )
-    this.#server.maxConnections = options.limits.connections
-    this.#server.on('connection', (socket: Socket) => {
-      const peer = peerOf(socket)
-      this.#handshakes.set(peer, socket)
-      socket.once('close', () => this.#reportFailure(peer, 'the client hung up'))
-    })
-    this.#server.on('tlsClientError', (error, socket) => {
-      this.#reportFailure(peerOf(socket), error.message)
-      // Node leaves a client alone whose time is up.
-      socket.destroy()
-    })
   }
 
   /** Starts to listen. Rejects with PORT_IN_USE, which names the holder where it can be known. */
   static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options)
-    const { host, port, name } = options
+    const { host, port, name, portOption } = options
     try {
       await new Promise<void>((resolve, reject) => {
         listener.#server.once('error', reject)
@@ -89,9 +97,9 @@ export class Listener {
     } catch (error) {
       if (!isSystemError(error, 'EADDRINUSE')) throw error
       const holder = await findPortHolder(port)
-      throw sluiceError('PORT_IN_USE', { listener: name, port, holder, option: `listeners.${name}.port` }, error)
+      throw sluiceError('PORT_IN_USE', { listener: name, port, holder, option: portOption }, error)
     }
-    listener.#server.on('error', error => options.log.error({ err: error }, 'a listener failed'))
+    listener.#server.on('error', error => listener.#log.error({ err: error }, 'a listener failed'))
     return listener
   }
 
@@ -101,45 +109,87 @@ export class Listener {
     return { host: address, port }
   }
 
-  get connections(): number {
-    return this.#connections.size
-  }
-
   /** Accepts nobody any more, answers what was taken, and closes, within a bounded time. */
   async close(): Promise<void> {
     const closed = new Promise(resolve => this.#server.close(resolve))
     for (const connection of this.#connections) connection.close('sluice is stopping')
-    for (const socket of this.#handshakes.values()) socket.destroy()
+    for (const { socket } of this.#handshakes.values()) socket.destroy()
     await Promise.race([closed, new Promise(resolve => setTimeout(resolve, CLOSE_MS).unref())])
   }
 
-  /** Tells once of each handshake why it failed. */
-  #reportFailure(peer: string, reason: string): void {
-    if (this.#handshakes.delete(peer)) this.#options.log.info({ peer, reason }, 'TLS handshake failed')
+  #createTls(certificate: { cert: Buffer; key: Buffer }): TlsServer {
+    const tls = createTlsServer(
+      {
+        ...certificate,
+        minVersion: 'TLSv1.2',
+        // Node hides the server name of a session that TLS 1.2 resumes, and Metadata needs it.
+        secureOptions: constants.SSL_OP_NO_TICKET,
+      },
+      socket => {
+        this.#handshakes.get(peerOf(socket))?.over()
+        this.#accept(socket, socket.servername)
+      },
+    )
+    tls.on('tlsClientError', (error, socket) => {
+      this.#failHandshake(peerOf(socket), error.message)
+      socket.destroy()
+    })
+    return tls
   }
 
-  #accept(socket: TLSSocket): void {
-    this.#handshakes.delete(peerOf(socket))
-    const { rejectAt, authenticator, dispatcher, limits, budget, log } = this.#options
-    const serverName = typeof socket.servername === 'string' && socket.servername !== '' ? socket.servername : undefined
-    const session = new Session({ authenticator, rejectAt, serverName })
-    const advertised = this.#advertisedTo(socket, serverName)
-    const connection = new Connection({ socket, session, dispatcher, advertised, limits, budget, log })
+  #connect(socket: Socket): void {
+    const { admission, limits } = this.#options.shared
+    // It has gone again before it was looked at.
+    if (socket.remoteAddress === undefined) return void socket.destroy()
+    if (!admission.enter(socket, { name: this.#options.name, networks: this.#networks })) return
+    if (this.#tls === undefined) return this.#accept(socket, undefined)
+    const tls = this.#tls
+    const peer = peerOf(socket)
+    const deadline = setTimeout(() => {
+      this.#failHandshake(peer, 'timeout: it was not over in time')
+      socket.destroy()
+    }, limits.handshakeMs)
+    const turn = admission.awaitTurn(socket, () => tls.emit('connection', socket))
+    const over = (): void => {
+      clearTimeout(deadline)
+      turn.over()
+      this.#handshakes.delete(peer)
+    }
+    this.#handshakes.set(peer, { socket, over })
+    socket.on('error', () => {})
+    socket.once('close', () => this.#failHandshake(peer, 'the client hung up'))
+  }
+
+  /** Tells once of each handshake why it failed. */
+  #failHandshake(peer: string, reason: string): void {
+    const handshake = this.#handshakes.get(peer)
+    if (handshake === undefined) return
+    handshake.over()
+    this.#log.info({ peer, reason }, 'TLS handshake failed')
+  }
+
+  #accept(socket: Socket | TLSSocket, name: string | false | null | undefined): void {
+    // What a client sent before it closed its side is still handled and answered.
+    socket.allowHalfOpen = true
+    const { admission: _, ...shared } = this.#options.shared
+    const serverName = typeof name === 'string' && name !== '' ? name : undefined
+    const session = this.#options.openSession(serverName)
+    const connection = new Connection({ socket, session, advertised: this.#advertisedTo(socket, serverName), ...shared })
     this.#connections.add(connection)
     socket.once('close', () => this.#connections.delete(connection))
   }
 
-  #advertisedTo(socket: TLSSocket, serverName: string | undefined): Address {
+  #advertisedTo(socket: Socket, serverName: string | undefined): Address {
     const { advertised } = this.#options
     const isOurs = serverName !== undefined && (serverName === advertised?.host || this.#isCertified(serverName))
-    const local = (socket.localAddress ?? '').replace(/^::ffff:/, '')
     return {
-      host: isOurs ? serverName : (advertised?.host ?? local),
+      host: isOurs ? serverName : (advertised?.host ?? plainAddress(socket.localAddress)),
       port: advertised?.port ?? this.address.port,
     }
   }
 
   #isCertified(name: string): boolean {
-    return (isIP(name) === 0 ? this.#certificate.checkHost(name) : this.#certificate.checkIP(name)) !== undefined
+    const certificate = this.#certificate
+    return (isIP(name) === 0 ? certificate?.checkHost(name) : certificate?.checkIP(name)) !== undefined
   }
 }

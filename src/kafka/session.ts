@@ -4,31 +4,61 @@
  *     start ── SaslHandshake v0 ──▶ raw token expected ── token ──▶ authenticated
  *       └───── SaslHandshake v1 ──▶ SaslAuthenticate expected ─────▶ authenticated
  *
+ * Where sessions have a lifetime, an authenticated client goes through that once more before it is over (KIP-368). One that does not
+ * is cut off at its next request, also where it cannot know: raw tokens and SaslAuthenticate 0 have no room to tell the lifetime.
+ *
  * ApiVersions is legal in every state but while a raw token is expected; everything else only when authenticated. That is also
  * what a connection is whose access key is wrong, unless the configuration says otherwise: its user then sees the refusal on
- * each topic, as the log service answers it.
+ * each topic, as the log service answers it. On a trusted listener without SASL a connection is authenticated from the start.
  */
 import { ApiKey } from '../../protocol/api-keys.ts'
 import { type Authenticator } from '../catalog/authenticator.ts'
+import { type Catalog } from '../catalog/catalog.ts'
 import { regionOfHost, type Principal } from '../catalog/authorizer.ts'
 
 export type SessionState = 'start' | 'raw token' | 'token' | 'authenticating' | 'authenticated' | 'refused'
 
-/** What became of a token: `message` says why it was refused. */
-export type Authentication = { accepted: true } | { accepted: false; message: string }
+/** What became of a token: `message` says why it was refused; the session ends after `lifetimeMs`, or not at all if that is 0. */
+export type Authentication = { accepted: true; lifetimeMs: number } | { accepted: false; message: string }
 
-export class Session {
-  readonly #authenticator: Authenticator
-  readonly #rejectAt: 'topic' | 'sasl'
-  readonly #serverName: string | undefined
-  #state: SessionState = 'start'
+/** What a connection and the handlers ask of a session. */
+export interface Session {
+  readonly state: SessionState
   /** Set once authenticated; without an access key if the key that was given is not right. */
-  #principal: Principal | undefined
+  readonly principal: Principal | undefined
+  /** True if the next frame is a SASL token without a Kafka header. */
+  readonly expectsRawToken: boolean
+  /** True if the client had to authenticate again and has not. */
+  readonly hasExpired: boolean
+  /** True if a request of this API is legal now. */
+  allows(apiKey: number): boolean
+  /** Chooses the mechanism; false if it is not PLAIN, and then the connection must end. */
+  handshake(version: number, mechanism: string): boolean
+  /**
+   * Checks a PLAIN token (RFC 4616): authorisation id, NUL, project, NUL, `accessKeyId#accessKeySecret`. The authorisation id is
+   * empty or the project (kafka-python and aiokafka send it). Rejects when nothing can be said now, which must not be answered as
+   * a refusal: Logstash drops logs on one.
+   */
+  authenticate(token: Buffer): Promise<Authentication>
+}
 
-  constructor(options: { authenticator: Authenticator; rejectAt: 'topic' | 'sasl'; serverName: string | undefined }) {
-    this.#authenticator = options.authenticator
-    this.#rejectAt = options.rejectAt
-    this.#serverName = options.serverName
+export interface SaslSessionOptions {
+  authenticator: Authenticator
+  rejectAt: 'topic' | 'sasl'
+  /** The TLS server name that the client asked for. */
+  serverName: string | undefined
+  /** After how long a client has to authenticate again (KIP-368); never if absent. */
+  lifetimeMs: number | undefined
+}
+
+export class SaslSession implements Session {
+  readonly #options: SaslSessionOptions
+  #state: SessionState = 'start'
+  #principal: Principal | undefined
+  #expiresAtMs = Infinity
+
+  constructor(options: SaslSessionOptions) {
+    this.#options = options
   }
 
   get state(): SessionState {
@@ -39,20 +69,25 @@ export class Session {
     return this.#principal
   }
 
-  /** True if the next frame is a SASL token without a Kafka header. */
   get expectsRawToken(): boolean {
     return this.#state === 'raw token'
   }
 
-  /** True if a request of this API is legal now. */
+  get hasExpired(): boolean {
+    return performance.now() >= this.#expiresAtMs
+  }
+
   allows(apiKey: number): boolean {
     if (apiKey === ApiKey.ApiVersions) return this.#state !== 'raw token'
-    if (apiKey === ApiKey.SaslHandshake) return this.#state === 'start'
+    if (apiKey === ApiKey.SaslHandshake) return this.#state === 'start' || (this.#state === 'authenticated' && this.#isLimited)
     if (apiKey === ApiKey.SaslAuthenticate) return this.#state === 'token'
     return this.#state === 'authenticated'
   }
 
-  /** Chooses the mechanism; false if it is not PLAIN, and then the connection must end. */
+  get #isLimited(): boolean {
+    return this.#options.lifetimeMs !== undefined
+  }
+
   handshake(version: number, mechanism: string): boolean {
     if (mechanism !== 'PLAIN') {
       this.#state = 'refused'
@@ -62,30 +97,66 @@ export class Session {
     return true
   }
 
-  /**
-   * Checks a PLAIN token (RFC 4616): authorisation id, NUL, project, NUL, `accessKeyId#accessKeySecret`. The authorisation id is
-   * empty or the project (kafka-python and aiokafka send it). Rejects when nothing can be said now, which must not be answered as
-   * a refusal: Logstash drops logs on one.
-   */
   async authenticate(token: Buffer): Promise<Authentication> {
+    const { authenticator, rejectAt, serverName, lifetimeMs } = this.#options
     this.#state = 'authenticating'
     const credentials = parseToken(token)
     if (credentials === undefined)
       return this.#refuse('the SASL token is not a PLAIN token: authorisation id, NUL, user name, NUL, password')
     const { project, accessKeyId, secret } = credentials
-    const accessKey = await this.#authenticator.verify(project, accessKeyId, secret)
-    if (accessKey === undefined && this.#rejectAt === 'sasl')
+    if (this.#principal !== undefined && this.#principal.project !== project)
+      return this.#refuse('a connection belongs to one project: authenticate again as the project of the first time')
+    const accessKey = await authenticator.verify(project, accessKeyId, secret)
+    if (accessKey === undefined && rejectAt === 'sasl')
       return this.#refuse(
         `access denied: the user name is the project, the password is accessKeyId#accessKeySecret of a key of that project`,
       )
-    this.#principal = { project, accessKey, region: regionOfHost(this.#serverName, project) }
+    this.#principal = { project, accessKey, region: regionOfHost(serverName, project) }
     this.#state = 'authenticated'
-    return { accepted: true }
+    if (lifetimeMs === undefined) return { accepted: true, lifetimeMs: 0 }
+    this.#expiresAtMs = performance.now() + lifetimeMs
+    return { accepted: true, lifetimeMs }
   }
 
   #refuse(message: string): Authentication {
     this.#state = 'refused'
     return { accepted: false, message }
+  }
+}
+
+/**
+ * A session on a trusted listener without SASL: every connection acts as the one access key that the configuration names, as long
+ * as there is that key.
+ */
+export class TrustedSession implements Session {
+  readonly state = 'authenticated'
+  readonly expectsRawToken = false
+  readonly hasExpired = false
+  readonly #catalog: Catalog
+  readonly #project: string
+  readonly #accessKeyId: string
+
+  constructor(options: { catalog: Catalog; project: string; accessKeyId: string }) {
+    this.#catalog = options.catalog
+    this.#project = options.project
+    this.#accessKeyId = options.accessKeyId
+  }
+
+  get principal(): Principal {
+    const accessKey = this.#catalog.findAccessKey(this.#project, this.#accessKeyId)
+    return { project: this.#project, accessKey, region: undefined }
+  }
+
+  allows(apiKey: number): boolean {
+    return apiKey !== ApiKey.SaslHandshake && apiKey !== ApiKey.SaslAuthenticate
+  }
+
+  handshake(): boolean {
+    return false
+  }
+
+  authenticate(): Promise<Authentication> {
+    throw new Error('there is no SASL on this listener')
   }
 }
 

@@ -165,6 +165,16 @@ describe('a connection', () => {
       assert.match(line.reason ?? '', /timeout/)
     })
 
+    it('after FIN in half a TLS handshake, without waiting for its end', async () => {
+      const socket = await openSocket()
+      const port = socket.localPort!
+      socket.end(Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01]))
+      await text(socket).catch(() => '')
+      const line = await waitForLine(port)
+      assert.equal(line.msg, 'TLS handshake failed')
+      assert.doesNotMatch(line.reason ?? '', /timeout/)
+    })
+
     it('after a client that hangs up in the middle of the TLS handshake', async () => {
       const socket = connectTls({ host: '127.0.0.1', port: server.port(), ca: server.ca, servername: 'localhost' })
       // Keys are made when the server has answered and is answered next.

@@ -78,7 +78,7 @@ describe('the metadata of a server', () => {
     assert.deepEqual((await (await login()).describe([], 1)).topics, [])
   })
 
-  it('answers topics in the order in which they are asked for, illegal and unknown names among them', async () => {
+  it('answers topics in the order in which they are asked for, each once, illegal and unknown names among them', async () => {
     const { NONE, INVALID_TOPIC_EXCEPTION, UNKNOWN_TOPIC_OR_PARTITION } = ErrorCode
     const expected: [string, number][] = [
       ['second', NONE],
@@ -88,15 +88,9 @@ describe('the metadata of a server', () => {
       ['', INVALID_TOPIC_EXCEPTION],
       ['x'.repeat(250), INVALID_TOPIC_EXCEPTION],
       ['first', NONE],
-      ['second', NONE],
     ]
     for (const version of [0, 4, 9, 12]) {
-      const { topics } = await (
-        await login()
-      ).describe(
-        expected.map(([name]) => name),
-        version,
-      )
+      const { topics } = await (await login()).describe([...expected.map(([name]) => name), 'second', 'missing'], version)
       assert.deepEqual(
         topics.map(({ name, errorCode }) => [name, errorCode]),
         expected,

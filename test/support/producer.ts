@@ -9,18 +9,23 @@ export interface ProducerOptions extends Pick<ProducerConfig, 'idempotent'> {
   project: string
   /** The SASL password, ID#SECRET. */
   password: string
+  /** The listener's name; all but the internet and the intranet one are without TLS. */
+  listener?: string
+  /** Whether it logs in; it does unless told otherwise. */
+  sasl?: boolean
   /** How often kafkajs sends again. */
   retries?: number
 }
 
 /** A producer that is connected. */
 export async function openProducer(server: Server, options: ProducerOptions): Promise<Producer> {
-  const { project, password, retries = 3, idempotent = false } = options
+  const { project, password, listener = 'internet', sasl = true, retries = 3, idempotent = false } = options
+  const hasTls = listener === 'internet' || listener === 'intranet'
   const kafka = new Kafka({
     clientId: 'test',
-    brokers: [`localhost:${server.port()}`],
-    ssl: { ca: [server.ca.toString()] },
-    sasl: { mechanism: 'plain', username: project, password },
+    brokers: [`localhost:${server.port(listener)}`],
+    ...(hasTls && { ssl: { ca: [server.ca.toString()] } }),
+    ...(sasl && { sasl: { mechanism: 'plain', username: project, password } }),
     logLevel: logLevel.NOTHING,
     retry: { initialRetryTime: 50, maxRetryTime: 500, retries },
   })

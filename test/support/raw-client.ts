@@ -2,7 +2,8 @@
  * A client that sends exactly what it is told to, and reads the answers one by one.
  */
 import { once } from 'node:events'
-import { connect, type TLSSocket } from 'node:tls'
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect } from 'node:tls'
 import { FrameReader } from '../../protocol/framing.ts'
 import { decodeResponse, encodeRequest } from '../../protocol/headers.ts'
 import { type Message } from '../../protocol/message.ts'
@@ -17,7 +18,8 @@ import { type Server } from './server.ts'
 export interface RawClientOptions {
   /** The name in the TLS greeting; null for none. */
   serverName?: string | null
-  listener?: 'internet' | 'intranet'
+  /** The listener's name; all but the internet and the intranet one are without TLS. */
+  listener?: string
 }
 
 /** What goes to one partition: a batch to build, or bytes. */
@@ -30,14 +32,14 @@ export interface PartitionInput {
 const CLIENT_ID = 'raw'
 
 export class RawClient {
-  readonly socket: TLSSocket
+  readonly socket: Socket
   readonly #frames = new FrameReader(2 ** 30)
   /** Wakes who waits for a frame or the end. */
   #wake: () => void = () => {}
   #hasEnded = false
   #correlationId = 0
 
-  private constructor(socket: TLSSocket) {
+  private constructor(socket: Socket) {
     this.socket = socket
     socket.on('data', (chunk: Buffer) => {
       this.#frames.push(chunk)
@@ -54,9 +56,14 @@ export class RawClient {
     server: Server,
     { serverName = 'localhost', listener = 'internet' }: RawClientOptions = {},
   ): Promise<RawClient> {
+    const address = { host: '127.0.0.1', port: server.port(listener) }
+    if (listener !== 'internet' && listener !== 'intranet') {
+      const socket = connectPlain(address)
+      await once(socket, 'connect')
+      return new RawClient(socket)
+    }
     const socket = connect({
-      host: '127.0.0.1',
-      port: server.port(listener),
+      ...address,
       ca: server.ca,
       ...(serverName !== null && { servername: serverName }),
       checkServerIdentity: () => undefined,

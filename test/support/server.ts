@@ -41,7 +41,7 @@ export interface LogLine extends Record<string, unknown> {
 
 interface ServerInfo {
   pid: number
-  listeners: Record<'internet' | 'intranet', { host: string; port: number }>
+  listeners: Record<string, { host: string; port: number }>
   http: { host: string; port: number }
   ca: string
 }
@@ -70,7 +70,8 @@ export async function removeDirectory(directory: string): Promise<void> {
   directories.delete(directory)
 }
 
-after(async () => {
+// The fuzzer runs without mocha.
+globalThis.after?.(async () => {
   for (const directory of directories) await removeDirectory(directory)
 })
 
@@ -138,8 +139,9 @@ export class Server {
     return join(this.data, 'sluice.json')
   }
 
-  port(listener: 'internet' | 'intranet' | 'http' = 'internet'): number {
-    return listener === 'http' ? this.#running.http.port : this.#running.listeners[listener].port
+  /** The port of a listener by its name, also of a trusted one; or that of the HTTP API. */
+  port(listener = 'internet'): number {
+    return listener === 'http' ? this.#running.http.port : this.#running.listeners[listener]!.port
   }
 
   /** The process of a part, undefined while there is none. Linux only. */
@@ -294,6 +296,7 @@ export class Server {
       http: { port: port('http') },
       ...settings,
       listeners: {
+        ...listeners,
         internet: { port: port('internet'), ...listeners.internet },
         intranet: { port: port('intranet'), ...listeners.intranet },
       },

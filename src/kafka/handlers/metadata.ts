@@ -46,11 +46,17 @@ export function metadataHandler(authorizer: Authorizer): Handler<MetadataRequest
       const isAll = topics === null || (version === 0 && topics.length === 0)
       const described = isAll
         ? authorizer.listWritable(principalOf(call)).map(logstore => presentTopic(logstore.name, logstore))
-        : topics.map(topic => describe(topic, call))
+        : withoutRepeats(topics).map(topic => describe(topic, call))
       const brokers = [{ nodeId: NODE_ID, host: advertised.host, port: advertised.port, rack: null }]
       return { response: { throttleTimeMs: 0, brokers, clusterId: CLUSTER_ID, controllerId: NODE_ID, topics: described } }
     },
   }
+}
+
+/** Each topic once, as Kafka answers: a short request must not ask for a long description again and again. */
+function withoutRepeats<Named extends { name?: string | null }>(topics: readonly Named[]): Named[] {
+  const names = new Set<string>()
+  return topics.filter(({ name }) => name === null || name === undefined || (!names.has(name) && names.add(name)))
 }
 
 /** What Kafka takes for a topic name; dots are no part of a logstore's name, but `LOGSTORE.json` has one. */

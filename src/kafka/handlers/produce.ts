@@ -54,7 +54,7 @@ export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<P
     const checked = checkBatches(received, budget)
     if ('errorCode' in checked) {
       ingest.refuse(principal, { topic, partition: index, batch: findFirstHeader(received) })
-      return refused(index, checked.errorCode, checked.message)
+      return refused(index, checked.errorCode, checked.message, checked.recordIndex)
     }
     const { records, batches } = checked
     const [first] = batches
@@ -136,6 +136,8 @@ function stored(index: number, baseOffset: number): PartitionResponse {
   }
 }
 
-function refused(index: number, errorCode: number, errorMessage: string): PartitionResponse {
-  return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1, recordErrors: [], errorMessage }
+/** Where one record is the reason, its own error names it (KIP-467); Java tells the user of the others that they were beside it. */
+function refused(index: number, errorCode: number, errorMessage: string, recordIndex?: number): PartitionResponse {
+  const recordErrors = recordIndex === undefined ? [] : [{ batchIndex: recordIndex, batchIndexErrorMessage: errorMessage }]
+  return { index, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1, recordErrors, errorMessage }
 }

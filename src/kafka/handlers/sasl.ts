@@ -38,7 +38,7 @@ export const saslAuthenticateHandler: Handler<SaslAuthenticateRequest, SaslAuthe
     const result = await session.authenticate(authBytes)
     // Kong's library takes null for the bytes of another mechanism: they are empty, and the message of a refusal never null.
     const response = { errorCode: ErrorCode.NONE, errorMessage: null, authBytes: Buffer.alloc(0), sessionLifetimeMs: 0 }
-    if (result.accepted) return { response }
+    if (result.accepted) return { response: { ...response, sessionLifetimeMs: result.lifetimeMs } }
     await new Promise(resolve => setTimeout(resolve, REFUSAL_DELAY_MS))
     const { message } = result
     return {

@@ -42,8 +42,8 @@ describe('loadConfig', () => {
   it('gives every setting its default without a file, with an empty one, and with sections that have nothing under them', () => {
     const config = loadConfig()
     assert.equal(config.data, resolve('data'))
-    assert.deepEqual(config.listeners.internet, { enabled: true, port: 10012 })
-    assert.deepEqual(config.listeners.intranet, { enabled: true, port: 10011 })
+    assert.deepEqual(config.listeners.internet, { enabled: true, port: 10012, networks: ['0.0.0.0/0', '::/0'] })
+    assert.deepEqual(config.listeners.intranet, { enabled: true, port: 10011, networks: ['0.0.0.0/0', '::/0'] })
     assert.deepEqual(config.http, { host: '127.0.0.1', port: 10013 })
     assert.deepEqual(load('', { data: 'data' }), config)
     assert.deepEqual(present(load('listeners:\n  internet:\n    tls:\nhttp:\nlimits:\n', { data: 'data' })), present(config))
@@ -64,6 +64,7 @@ describe('loadConfig', () => {
     assert.deepEqual(config.listeners.internet, {
       enabled: true,
       port: 0,
+      networks: ['0.0.0.0/0', '::/0'],
       advertised: { host: 'logs.example.com', port: 443 },
     })
     assert.equal(config.http.port, 0)
@@ -129,6 +130,51 @@ describe('loadConfig', () => {
     it(`refuses ${JSON.stringify(given)}`, () => {
       assert.deepEqual(problemsOf(given), [problem])
     })
+
+  describe('of trusted listeners', () => {
+    const trusted = (fields: string) => `listeners: { trusted: [{ name: kong, port: 9092, ${fields} }] }`
+    const bound = 'project: demo, accessKeyId: KEY'
+
+    it('takes those that stay on this machine, and those that may leave it', () => {
+      assert.equal(load(trusted(bound)).listeners.trusted[0]?.host, '127.0.0.1')
+      for (const host of ['localhost', '::1', '127.0.0.9']) load(trusted(`${bound}, host: "${host}"`))
+      load(trusted(`${bound}, host: 10.0.0.1, insecure: true, networks: [10.0.0.0/8]`))
+      load(trusted('protocol: SASL_PLAINTEXT'))
+    })
+
+    for (const [fields, problem] of [
+      [
+        'project: demo',
+        'listeners.trusted.0 must have project and accessKeyId: without SASL all its clients act as that access key',
+      ],
+      [
+        `protocol: SASL_PLAINTEXT, ${bound}`,
+        'listeners.trusted.0 must not have project or accessKeyId: with SASL_PLAINTEXT its clients log in with their own',
+      ],
+      [
+        `${bound}, host: 10.0.0.1, networks: [10.0.0.0/8]`,
+        'listeners.trusted.0.insecure must be true: 10.0.0.1 is not a loopback address, and what is sent there has no TLS',
+      ],
+      [
+        `${bound}, host: 0.0.0.0, insecure: true`,
+        'listeners.trusted.0.networks must name the networks that clients may come from: 0.0.0.0 is not a loopback address',
+      ],
+      [`${bound}, network: x`, 'listeners.trusted.0.network is not a setting; did you mean listeners.trusted.0.networks?'],
+      [
+        `${bound}, networks: [10.0.0.0/33]`,
+        'listeners.trusted.0.networks.0 must be a network, such as "10.0.0.0/8" or "2001:db8::/32", or an address, not "10.0.0.0/33"',
+      ],
+    ] as const)
+      it(`refuses ${fields}`, () => assert.deepEqual(problemsOf(trusted(fields)), [problem]))
+
+    it('refuses a name that another listener has', () => {
+      const named = (name: string) => `{ name: ${name}, port: 0, ${bound} }`
+      assert.deepEqual(problemsOf(`listeners: { trusted: [${named('a')}, ${named('intranet')}, ${named('a')}] }`), [
+        'listeners.trusted.1.name must not be that of another listener, not "intranet"',
+        'listeners.trusted.2.name must not be that of another listener, not "a"',
+      ])
+    })
+  })
 
   it('reports everything that is wrong at once', () => {
     assert.deepEqual(
