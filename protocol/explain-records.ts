@@ -16,7 +16,7 @@ import {
 } from './records/batch.ts'
 import { type BatchHeader } from './records/batch.ts'
 import { codecName, decompress } from './records/compression.ts'
-import { convertMessageSet } from './records/message-set.ts'
+import { conversionBudget, convertMessageSet } from './records/message-set.ts'
 import { RecordsError } from './records/records-error.ts'
 import { readRecords } from './records/records.ts'
 
@@ -190,7 +190,7 @@ function checksumOf(isRight: boolean, { cut = false }: SummaryOptions): BatchSum
 
 function summarizeSet(bytes: Chunks): { records: RecordSummary[]; problem?: string } {
   try {
-    const batch = Chunks.of(convertMessageSet(bytes, { leftBytes: MAX_PLAIN_BYTES }))
+    const batch = Chunks.of(convertMessageSet(bytes, conversionBudget({ leftBytes: MAX_PLAIN_BYTES })))
     return summarizePayload(batch, readBatchHeader(batch, 0))
   } catch (error) {
     if (!(error instanceof RecordsError)) throw error

@@ -13,7 +13,18 @@ import { Writer } from './writer.ts'
 
 /** The types that reader and writer know, by the name that their methods have in both. */
 type Method =
-  'bool' | 'int8' | 'int16' | 'int32' | 'int64' | 'uuid' | 'string' | 'nullableString' | 'bytes' | 'nullableBytes' | 'records'
+  | 'bool'
+  | 'int8'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'int64Saturating'
+  | 'uuid'
+  | 'string'
+  | 'nullableString'
+  | 'bytes'
+  | 'nullableBytes'
+  | 'records'
 
 export interface ScalarType {
   readonly kind: 'scalar'
@@ -89,6 +100,8 @@ export const int8 = scalar<number>('int8', 0, 1)
 export const int16 = scalar<number>('int16', 0, 2)
 export const int32 = scalar<number>('int32', 0, 4)
 export const int64 = scalar<number>('int64', 0, 8)
+/** The nearest number within ±2^53, where any value may come. */
+export const int64Saturating = scalar<number>('int64Saturating', 0, 8)
 /** 32 hexadecimal digits. */
 export const uuid = scalar<string>('uuid', '0'.repeat(32), 16)
 export const string = scalar<string>('string', '', 2, 1, 'nullableString')

@@ -64,6 +64,11 @@ export class Writer {
     writeInt64(this.#buffer, value, at)
   }
 
+  /** The same as `int64`; they differ in what is read. */
+  int64Saturating(value: number): void {
+    this.int64(value)
+  }
+
   float64(value: number): void {
     const at = this.#extend(8)
     this.#buffer.writeDoubleBE(value, at)

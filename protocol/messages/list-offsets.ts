@@ -12,7 +12,19 @@
  */
 import { ApiKey } from '../api-keys.ts'
 import { message } from '../message.ts'
-import { array, between, type InputOf, int16, int32, int64, int8, since, string, type ValueOf } from '../schema.ts'
+import {
+  array,
+  between,
+  type InputOf,
+  int16,
+  int32,
+  int64,
+  int64Saturating,
+  int8,
+  since,
+  string,
+  type ValueOf,
+} from '../schema.ts'
 
 const options = { apiKey: ApiKey.ListOffsets, versions: [0, 5] } as const
 
@@ -24,7 +36,8 @@ export const listOffsetsRequest = message('ListOffsetsRequest', options, {
     partitions: array({
       partitionIndex: int32,
       currentLeaderEpoch: since(4, int32, -1),
-      timestamp: int64,
+      /** A client may ask for the time that is farthest away. */
+      timestamp: int64Saturating,
       maxNumOffsets: between(0, 0, int32, 1),
     }),
   }),

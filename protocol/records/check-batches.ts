@@ -13,7 +13,7 @@ import {
   readBatchHeader,
 } from './batch.ts'
 import { Codec, codecName, isSupportedCodec, supportedCodecNames } from './compression.ts'
-import { convertMessageSet, type DecompressionBudget, MAX_DECOMPRESSED_BYTES } from './message-set.ts'
+import { conversionBudget, convertMessageSet, type ConversionBudget } from './message-set.ts'
 import { RecordsError } from './records-error.ts'
 
 const TRANSACTIONAL_BIT = 0x10
@@ -53,13 +53,9 @@ export interface BatchRefusal {
  * bytes after the last whole batch are refused, where Kafka drops them. More lenient: several batches are taken (Kafka wants
  * one since Produce 3), and any base offset (Kafka wants 0), since it is overwritten.
  *
- * A message set of format 0 or 1 becomes one batch. That needs decompression: `budget` is what all partitions of one request
- * may spend on it.
+ * A message set of format 0 or 1 becomes one batch. `budget` is what all partitions of one request may spend on that.
  */
-export function checkBatches(
-  records: Chunks | null,
-  budget: DecompressionBudget = { leftBytes: MAX_DECOMPRESSED_BYTES },
-): CheckedBatches | BatchRefusal {
+export function checkBatches(records: Chunks | null, budget = conversionBudget()): CheckedBatches | BatchRefusal {
   if (records === null || records.length === 0) return invalid('there is no record batch for this partition')
   if (isMessageSet(records)) return checkMessageSet(records, budget)
   const batches: BatchHeader[] = []
@@ -83,7 +79,7 @@ function isMessageSet(records: Chunks): boolean {
   return records.length > MAGIC_POSITION && records.uint8At(MAGIC_POSITION) <= 1
 }
 
-function checkMessageSet(set: Chunks, budget: DecompressionBudget): CheckedBatches | BatchRefusal {
+function checkMessageSet(set: Chunks, budget: ConversionBudget): CheckedBatches | BatchRefusal {
   try {
     const records = Chunks.of(convertMessageSet(set, budget))
     if (records.length > MAX_BATCH_BYTES) return tooLarge(records.length)

@@ -19,7 +19,7 @@ import { type Chunks } from '../chunks.ts'
 import { ErrorCode } from '../error-codes.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import { Reader } from '../reader.ts'
-import { CODEC_BITS, MAX_RECORDS } from './batch.ts'
+import { CODEC_BITS } from './batch.ts'
 import { encodeRecords, type RecordInput, sealBatch } from './build-batch.ts'
 import { Codec, decompress } from './compression.ts'
 import { RecordsError } from './records-error.ts'
@@ -29,11 +29,22 @@ const PREFIX_BYTES = 12
 const MIN_MESSAGE_BYTES = 14
 
 /** What the wrappers of one request may hold together: a full request, had it not been compressed, and some more. */
-export const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024
+const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024
 
-/** How much is left of that; counted down by whoever decompresses. */
-export interface DecompressionBudget {
+/**
+ * The messages of one request. Each costs time to convert, during which nobody else is served; agents that write old formats send some
+ * thousands at once.
+ */
+const MAX_MESSAGES = 200_000
+
+/** How much one request may still cost; counted down by whoever spends it. */
+export interface ConversionBudget {
   leftBytes: number
+  leftMessages: number
+}
+
+export function conversionBudget({ leftBytes = MAX_DECOMPRESSED_BYTES, leftMessages = MAX_MESSAGES } = {}): ConversionBudget {
+  return { leftBytes, leftMessages }
 }
 
 interface Message extends RecordInput {
@@ -49,9 +60,9 @@ interface Message extends RecordInput {
  * A set that was compressed is compressed again. Its batch stays in memory until the disk has it, and on disk until the store
  * has it: so either is in proportion to what was sent, whatever the ratio.
  */
-export function convertMessageSet(set: Chunks, budget: DecompressionBudget): Buffer {
+export function convertMessageSet(set: Chunks, budget: ConversionBudget): Buffer {
   const { leftBytes } = budget
-  const records = encodeRecords(countMessages(readMessages(openSet(set), budget)))
+  const records = encodeRecords(countMessages(readMessages(openSet(set), budget), budget))
   if (records.count === 0) throw invalid('there is no whole message for this partition')
   return sealBatch(records, { codec: budget.leftBytes < leftBytes ? Codec.GZIP : Codec.NONE })
 }
@@ -62,13 +73,13 @@ function openSet(set: Chunks | Buffer): Reader {
   return reader
 }
 
-/** Passes messages on, as many as a batch may have records; an error says at which it came. */
-function* countMessages(messages: Iterable<Message>): Generator<Message, void> {
+/** Passes messages on, as many as the budget allows; an error says at which it came. */
+function* countMessages(messages: Iterable<Message>, budget: ConversionBudget): Generator<Message, void> {
   let count = 0
   try {
     for (const message of messages) {
-      if (count === MAX_RECORDS)
-        throw tooLarge(`there are more than ${MAX_RECORDS} messages for this partition, send fewer at once`)
+      if (budget.leftMessages-- <= 0)
+        throw tooLarge(`there are more than ${MAX_MESSAGES} messages of an old format in this request, send fewer at once`)
       yield message
       count++
     }
@@ -79,14 +90,14 @@ function* countMessages(messages: Iterable<Message>): Generator<Message, void> {
 }
 
 /** The messages of a set in order, those in wrappers in their wrapper's place. */
-function* readMessages(set: Reader, budget: DecompressionBudget): Generator<Message, void> {
+function* readMessages(set: Reader, budget: ConversionBudget): Generator<Message, void> {
   for (const message of readSet(set)) {
     if (message.codec === Codec.NONE) yield message
     else yield* unwrap(message, budget)
   }
 }
 
-function* unwrap(wrapper: Message, budget: DecompressionBudget): Generator<Message, void> {
+function* unwrap(wrapper: Message, budget: ConversionBudget): Generator<Message, void> {
   const { magic, codec, value } = wrapper
   if (codec === Codec.ZSTD) throw invalid('zstd needs message format 2')
   if (value === null) throw invalid('a compressed message has no value')
@@ -100,11 +111,11 @@ function* unwrap(wrapper: Message, budget: DecompressionBudget): Generator<Messa
   if (isEmpty) throw invalid('a compressed message holds none')
 }
 
-/** If it fails, all that was left is spent: how much was decompressed until then is not known. */
-function decompressWithin(budget: DecompressionBudget, codec: number, compressed: Buffer): Buffer {
+/** How much was decompressed until it fails is not known. Half of what was left is spent then, so that other partitions have some. */
+function decompressWithin(budget: ConversionBudget, codec: number, compressed: Buffer): Buffer {
   const { leftBytes } = budget
   if (leftBytes === 0) throw tooLarge('this request holds too much when decompressed, send less at once')
-  budget.leftBytes = 0
+  budget.leftBytes = Math.floor(leftBytes / 2)
   const plain = decompress(codec, compressed, leftBytes)
   budget.leftBytes = leftBytes - plain.length
   return plain

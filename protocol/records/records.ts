@@ -47,18 +47,22 @@ const MAX_HEADERS = 10_000
 /**
  * Walks over the records of a batch. `payload` is what follows the header, decompressed.
  *
- * Throws a RecordsError at the first record that is broken, after the good ones before it, and at the end if bytes are left.
+ * Throws a RecordsError at the first record that is broken, after the good ones before it; and in place of the last record if there
+ * is more behind it, for which there would be no offset.
  * The log-append-time bit is ignored: producers have no business setting it, and then maxTimestamp is not the broker's.
  */
 export function* readRecords(header: BatchHeader, payload: Buffer): Generator<KafkaRecord, void> {
   const reader = new Reader(payload)
   reader.field = 'records'
+  let record: KafkaRecord | undefined
   for (let index = 0; index < header.recordCount; index++) {
-    yield readRecord(reader, header, index)
+    if (record !== undefined) yield record
+    record = readRecord(reader, header, index)
   }
   if (reader.remaining > 0) {
     throw new RecordsError(`${reader.remaining} bytes are left after the last of ${header.recordCount} records`)
   }
+  if (record !== undefined) yield record
 }
 
 function readRecord(reader: Reader, header: BatchHeader, index: number): KafkaRecord {

@@ -63,8 +63,6 @@ function* rowsOfBatch(entry: DecodedEntry, batch: BatchHeader, baseOffset: numbe
     }
   } catch (error) {
     if (!(error instanceof RecordsError)) throw error
-    // Bytes behind the last record are no record; there is no offset that a row for them could have.
-    if (row.offset === baseOffset + batch.recordCount) return
     yield Object.assign(row, NO_RECORD, { timeMs: receivedMs, content: bytes, error: error.message })
   }
 }

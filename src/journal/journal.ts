@@ -174,8 +174,11 @@ export class Journal {
     if (this.#closed) return { shard: write.shard, baseOffset: -1, durable: refused(stopping()), isDuplicate: false }
     const sequenced = sequencedBatches(write, write.batches)
     if (sequenced === undefined) return this.#take(write)
-    const { stream, batch } = sequenced
-    if (batch === undefined) return 'OUT_OF_ORDER_SEQUENCE'
+    const { stream, batch, followEachOther } = sequenced
+    if (!followEachOther) {
+      this.refuse(stream, batch)
+      return 'OUT_OF_ORDER_SEQUENCE'
+    }
     const verdict = this.#state.producers.judge(stream, batch)
     if (verdict.kind === 'gap') return 'OUT_OF_ORDER_SEQUENCE'
     if (verdict.kind === 'fenced') return 'OLD_PRODUCER_EPOCH'

@@ -39,7 +39,7 @@ export interface SequencedBatch {
 export function sequencedBatches(
   write: Omit<Stream, 'producerId'>,
   batches: readonly BatchHeader[],
-): { stream: Stream; batch: SequencedBatch | undefined } | undefined {
+): { stream: Stream; batch: SequencedBatch; followEachOther: boolean } | undefined {
   const first = batches.find(({ producerId }) => producerId >= 0)
   if (first === undefined) return undefined
   const { logstoreId, jsonTopic, partition } = write
@@ -48,10 +48,15 @@ export function sequencedBatches(
   let count = 0
   for (const batch of batches) {
     const isNext = batch.baseSequence === (count === 0 ? baseSequence : sequenceAfter(baseSequence, count))
-    if (batch.producerId !== producerId || batch.producerEpoch !== producerEpoch || !isNext) return { stream, batch: undefined }
+    if (batch.producerId !== producerId || batch.producerEpoch !== producerEpoch || !isNext)
+      return {
+        stream,
+        batch: { epoch: producerEpoch, firstSequence: baseSequence, count: first.recordCount },
+        followEachOther: false,
+      }
     count += batch.recordCount
   }
-  return { stream, batch: { epoch: producerEpoch, firstSequence: baseSequence, count } }
+  return { stream, batch: { epoch: producerEpoch, firstSequence: baseSequence, count }, followEachOther: true }
 }
 
 /** A batch that was taken. */

@@ -60,6 +60,8 @@ export function peerOf(socket: { remoteAddress?: string | undefined; remotePort?
 /** How long a connection that is being closed may take to send what it owes, and then to be read to its end. */
 const FAREWELL_MS = 5000
 const DISCARD_MS = 1000
+/** What takes longer, such as converting a large message set, is not followed by another of the same connection at once. */
+const LONG_MS = 10
 
 export class Connection implements Account {
   /** Records what goes over this connection, while somebody asks for it. */
@@ -84,7 +86,8 @@ export class Connection implements Account {
   #hasEnded = false
   /** Ends a connection that does not authenticate, or whose access key is not right, or that does not close. */
   #deadline: NodeJS.Timeout
-  #requests = 0
+  /** Since the client came, or was found to have no right access key any more. */
+  #requestsWithoutKey = 0
   /** The size of the request that is being handled, with its prefix. */
   #requestBytes = 0
 
@@ -106,7 +109,11 @@ export class Connection implements Account {
     })
     socket.on('drain', () => this.#resume())
     socket.on('timeout', () => this.close('it was idle'))
-    socket.on('error', error => this.#log.debug({ reason: error.message }, 'connection lost'))
+    socket.on('error', error => {
+      this.#log.debug({ reason: error.message }, 'connection lost')
+      // Node only tells of a TLS record that cannot be decrypted.
+      socket.destroy()
+    })
     socket.on('close', () => {
       options.wireDump.disconnect(this)
       clearTimeout(this.#deadline)
@@ -185,9 +192,10 @@ export class Connection implements Account {
         }
         const frame = this.#frames.next()
         if (frame === undefined) break
-        this.#requests++
         this.#requestBytes = FRAME_PREFIX_BYTES + frame.length
+        const startMs = performance.now()
         this.#handle(frame)
+        if (performance.now() - startMs > LONG_MS) return this.#giveWay()
       }
     } catch (error) {
       this.#fail(error)
@@ -201,6 +209,12 @@ export class Connection implements Account {
       this.#socket.pause()
       this.#budget.wait(this)
     }
+  }
+
+  /** Lets other connections have their turn after a request that took long. */
+  #giveWay(): void {
+    this.#socket.pause()
+    setImmediate(() => this.#resume())
   }
 
   /** Whether requests of this connection must be answered, or answers be read by its client, before more is looked at. */
@@ -219,13 +233,14 @@ export class Connection implements Account {
 
   #fill(slot: Slot, frame: Buffer): void {
     slot.frame = frame
-    this.#settle(slot)
+    this.#release(slot.heldBytes)
+    slot.heldBytes = 0
   }
 
-  #settle(slot: Slot): void {
-    const { heldBytes } = slot
-    slot.heldBytes = 0
-    this.#release(heldBytes)
+  /** Gives up a request that has no answer, and those behind it: none may be answered before it. */
+  #drop(slot: Slot): void {
+    const dropped = this.#slots.splice(this.#slots.indexOf(slot))
+    for (const { heldBytes } of dropped) this.#release(heldBytes)
   }
 
   #handle(frame: Chunks): void {
@@ -238,7 +253,8 @@ export class Connection implements Account {
     if (!session.allows(header.apiKey)) return this.close(`it sent ${name} where SASL does not allow it (${session.state})`)
     if (session.hasExpired && !REAUTHENTICATION.includes(header.apiKey))
       return this.close('its session is over: it did not authenticate again')
-    if (!this.#hasRightKey && this.#requests > limits.unauthenticatedRequests)
+    if (this.#hasRightKey) this.#requestsWithoutKey = 0
+    else if (++this.#requestsWithoutKey > limits.unauthenticatedRequests)
       return this.close('it sent too many requests without a right access key')
     const handler = dispatcher.find(header.apiKey)
     if (handler === undefined) return this.close(`it sent ${name}, which is not supported`)
@@ -275,7 +291,12 @@ export class Connection implements Account {
     }
     if (answer instanceof Promise) this.#await(slot, answer.then(encode), handler.blocks === true)
     else {
-      encode(answer)
+      try {
+        encode(answer)
+      } catch (error) {
+        this.#drop(slot)
+        throw error
+      }
       this.#flush()
     }
   }
@@ -299,7 +320,7 @@ export class Connection implements Account {
     }
     answered
       .catch((error: unknown) => {
-        this.#settle(slot)
+        this.#drop(slot)
         this.#fail(error)
       })
       .finally(() => {

@@ -51,6 +51,9 @@ export interface SaslSessionOptions {
   lifetimeMs: number | undefined
 }
 
+/** A refusal waits this long, so that passwords cannot be tried at the speed of the network. */
+const REFUSAL_DELAY_MS = 100
+
 export class SaslSession implements Session {
   readonly #options: SaslSessionOptions
   #state: SessionState = 'start'
@@ -118,8 +121,9 @@ export class SaslSession implements Session {
     return { accepted: true, lifetimeMs }
   }
 
-  #refuse(message: string): Authentication {
+  async #refuse(message: string): Promise<Authentication> {
     this.#state = 'refused'
+    await new Promise(resolve => setTimeout(resolve, REFUSAL_DELAY_MS))
     return { accepted: false, message }
   }
 }

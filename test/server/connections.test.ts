@@ -274,6 +274,52 @@ describe('a connection', () => {
     })
   })
 
+  it('ends at a TLS record that cannot be decrypted', async () => {
+    const socket = await openSocket()
+    const client = await RawClient.over(connectTls({ socket, ca: server.ca, servername: 'localhost' }))
+    await client.authenticate('demo', password)
+    client.socket.on('error', () => {})
+    // Application data, 100 bytes of it, that no key belongs to.
+    socket.write(Buffer.concat([Buffer.from([0x17, 0x03, 0x03, 0x00, 100]), Buffer.alloc(100, 'x')]))
+    // This side stays open: only the server can end the connection.
+    await until('the end on the other side', async () => /^sluice_connections 1$/m.test((await server.get('/metrics')).text))
+  })
+
+  it('ends without an answer, and at once, where nothing can be said of its access key', async () => {
+    // Whoever is silent is closed later than who is told to come back, but sooner than who would be left to a time-out.
+    const silent = await open()
+    let silentHasEnded = false
+    const ended = silent.waitForEnd().then(() => (silentHasEnded = true))
+    const id = password.split('#')[0]!
+    const guesses = await Promise.all(Array.from({ length: 80 }, () => open()))
+    const outcomes = guesses.map(async (client, guess) => {
+      const port = client.localPort
+      const answer = await client.authenticate('demo', `${id}#${guess}`).catch(() => undefined)
+      return answer === undefined ? port : undefined
+    })
+    const first = await Promise.any(outcomes.map(async outcome => (await outcome) ?? Promise.reject(new Error('answered'))))
+    assert.ok(!silentHasEnded)
+    assert.match((await waitForLine(first)).reason ?? '', /too many access keys wait to be checked; connect again in a moment/)
+    await Promise.all(outcomes)
+    await ended
+  })
+
+  it('gets its answer although it has sent much more that is not looked at', async () => {
+    const client = await login()
+    client.write(
+      Buffer.concat([
+        client.encodeProduce([{ topic: 'logs', batch: { records: [{ value: 'x' }] } }]),
+        client.encode(saslHandshakeRequest, 1, { mechanism: 'PLAIN' }),
+        Buffer.alloc(5_000_000),
+      ]),
+    )
+    let problem: Error | undefined
+    client.socket.on('error', error => (problem = error))
+    assert.equal((await client.receiveProduced()).partitions[0]?.errorCode, ErrorCode.NONE)
+    await client.waitForEnd()
+    assert.equal(problem, undefined)
+  })
+
   describe('answers', () => {
     it('ApiVersions of a version that nobody knows in version 0, with UNSUPPORTED_VERSION and its own range', async () => {
       const client = await open()

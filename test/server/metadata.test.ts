@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type TLSSocket } from 'node:tls'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import { RawClient, type RawClientOptions } from '../support/raw-client.ts'
 import { Server } from '../support/server.ts'
@@ -45,6 +47,25 @@ describe('the metadata of a server', () => {
   it('sends a client back to the name it came by, if the certificate has that name', async () => {
     for (const serverName of ['logs.example.test', 'demo.local.example.test', 'localhost'])
       assert.equal(await addressFor({ serverName }), `${serverName}:9093`)
+  })
+
+  it('knows the name of a client that wants to resume its TLS session', async () => {
+    const options = {
+      host: '127.0.0.1',
+      port: server.port(),
+      ca: server.ca,
+      servername: 'logs.example.test',
+      maxVersion: 'TLSv1.2' as const,
+    }
+    const first = connect(options)
+    await once(first, 'secureConnect')
+    const session = first.getSession()!
+    first.destroy()
+    const client = await RawClient.over(connect({ ...options, session }))
+    clients.push(client)
+    assert.equal((client.socket as TLSSocket).isSessionReused(), false)
+    await client.authenticate('demo', password)
+    assert.equal((await client.describe([])).brokers[0]?.host, 'logs.example.test')
   })
 
   it('sends a client to the advertised host if it came by another name, or by none', async () => {
@@ -98,13 +119,16 @@ describe('the metadata of a server', () => {
     }
   })
 
-  it('gives each logstore its partitions, all led by the one broker, and its id', async () => {
+  it('gives each logstore its partitions, all led by the one broker, and its id to one of its two names', async () => {
     const { brokers, controllerId, topics } = await (await login()).describe(['first', 'first.json'], 12)
     const logstores = await server.control<{ name: string; id: string }[]>('GET', '/v1/projects/demo/logstores')
     const id = logstores.find(({ name }) => name === 'first')!.id.replaceAll('-', '')
     assert.equal(controllerId, brokers[0]?.nodeId)
-    for (const { topicId, partitions } of topics) {
-      assert.equal(topicId, id)
+    assert.deepEqual(
+      topics.map(({ topicId }) => topicId),
+      [id, '0'.repeat(32)],
+    )
+    for (const { partitions } of topics) {
       assert.deepEqual(
         partitions.map(({ partitionIndex, leaderId, isrNodes }) => ({ partitionIndex, leaderId, isrNodes })),
         [0, 1, 2].map(partitionIndex => ({ partitionIndex, leaderId: controllerId, isrNodes: [controllerId] })),

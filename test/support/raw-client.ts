@@ -3,7 +3,7 @@
  */
 import { once } from 'node:events'
 import { connect as connectPlain, type Socket } from 'node:net'
-import { connect } from 'node:tls'
+import { connect, TLSSocket } from 'node:tls'
 import { FrameReader } from '../../protocol/framing.ts'
 import { decodeResponse, encodeRequest } from '../../protocol/headers.ts'
 import { type Message } from '../../protocol/message.ts'
@@ -52,24 +52,25 @@ export class RawClient {
       })
   }
 
+  /** A client on a socket that is about to be connected. */
+  static async over(socket: Socket): Promise<RawClient> {
+    await once(socket, socket instanceof TLSSocket ? 'secureConnect' : 'connect')
+    return new RawClient(socket)
+  }
+
   static async connect(
     server: Server,
     { serverName = 'localhost', listener = 'internet' }: RawClientOptions = {},
   ): Promise<RawClient> {
     const address = { host: '127.0.0.1', port: server.port(listener) }
-    if (listener !== 'internet' && listener !== 'intranet') {
-      const socket = connectPlain(address)
-      await once(socket, 'connect')
-      return new RawClient(socket)
-    }
+    if (listener !== 'internet' && listener !== 'intranet') return RawClient.over(connectPlain(address))
     const socket = connect({
       ...address,
       ca: server.ca,
       ...(serverName !== null && { servername: serverName }),
       checkServerIdentity: () => undefined,
     })
-    await once(socket, 'secureConnect')
-    return new RawClient(socket)
+    return RawClient.over(socket)
   }
 
   /** A client that has logged in. */

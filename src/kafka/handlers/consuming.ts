@@ -24,6 +24,7 @@ import { errorCodeOf } from '../refusals.ts'
 
 /** The `timestamp` that asks for the first offset there is; any other is answered with the next one. */
 const EARLIEST = -2
+const LATEST = -1
 
 export function listOffsetsHandler(options: {
   authorizer: Authorizer
@@ -43,6 +44,9 @@ export function listOffsetsHandler(options: {
             const { id, partitions: count } = access.logstore
             if (partitionIndex < 0 || partitionIndex >= count)
               return { partitionIndex, errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, oldStyleOffsets: [] }
+            // Which log is the first since a time is not known here.
+            if (timestamp !== EARLIEST && timestamp !== LATEST)
+              return { partitionIndex, errorCode: ErrorCode.UNSUPPORTED_FOR_MESSAGE_FORMAT, oldStyleOffsets: [] }
             const offset = timestamp === EARLIEST ? 0 : journal.nextOffset(id, partitionIndex)
             return { partitionIndex, errorCode: ErrorCode.NONE, oldStyleOffsets: [offset], offset, leaderEpoch: 0 }
           }),

@@ -34,7 +34,9 @@ export function metadataHandler(authorizer: Authorizer): Handler<MetadataRequest
   /** Topic ids may be asked for instead of names; sluice announces no API in which a client could use them. */
   function describe(requested: { topicId?: string; name?: string | null }, call: Call): Topic {
     if (requested.name !== null && requested.name !== undefined) return describeTopic(requested.name, call)
-    return { ...refusedTopic(null, ErrorCode.UNKNOWN_TOPIC_ID), topicId: requested.topicId ?? NO_TOPIC_ID }
+    // Before version 12 an answer cannot do without a name.
+    const name = call.version < 12 ? '' : null
+    return { ...refusedTopic(name, ErrorCode.UNKNOWN_TOPIC_ID), topicId: requested.topicId ?? NO_TOPIC_ID }
   }
 
   return {
@@ -72,7 +74,9 @@ function presentTopic(name: string, logstore: Logstore): Topic {
     isrNodes: [NODE_ID],
     offlineReplicas: [],
   }))
-  return { ...refusedTopic(name, ErrorCode.NONE), topicId: logstore.id.replaceAll('-', ''), partitions }
+  // Of the two names of a logstore only its own has the id: Java takes an id that two topics have for an error, and sends to neither.
+  const topicId = name === logstore.name ? logstore.id.replaceAll('-', '') : NO_TOPIC_ID
+  return { ...refusedTopic(name, ErrorCode.NONE), topicId, partitions }
 }
 
 function refusedTopic(name: string | null, errorCode: number): Topic {

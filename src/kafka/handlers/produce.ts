@@ -16,8 +16,8 @@ import {
   type ProduceResponseInput,
 } from '../../../protocol/messages/produce.ts'
 import { BATCH_HEADER_BYTES, readBatchHeader, type BatchHeader } from '../../../protocol/records/batch.ts'
-import { checkBatches } from '../../../protocol/records/check-batches.ts'
-import { MAX_DECOMPRESSED_BYTES, type DecompressionBudget } from '../../../protocol/records/message-set.ts'
+import { checkBatches, type BatchRefusal } from '../../../protocol/records/check-batches.ts'
+import { conversionBudget, type ConversionBudget } from '../../../protocol/records/message-set.ts'
 import { type Log } from '../../base/log.ts'
 import { type Ingest, type WriteRefusal } from '../../ingest/ingest.ts'
 import { principalOf, type Answer, type Call, type Handler } from '../handler.ts'
@@ -31,8 +31,8 @@ const ACKS = [-1, 0, 1]
 export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<ProduceRequest, ProduceResponseInput> {
   const { ingest, log } = options
 
-  function refuseAll(request: ProduceRequest): { errorCode: number; message: string } | undefined {
-    if (request.transactionalId !== null)
+  function refuseAll(request: ProduceRequest): BatchRefusal | undefined {
+    if (request.transactionalId !== null && request.transactionalId !== '')
       return {
         errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         message: 'transactions are not supported: set no transactional.id',
@@ -42,20 +42,28 @@ export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<P
     return undefined
   }
 
+  /** Refuses what is sent for one partition, so that nothing its producer sent behind it is taken before it. */
+  function refuse(
+    topic: string,
+    { index, records }: PartitionData,
+    call: Call,
+    { errorCode, message, recordIndex }: BatchRefusal,
+  ): Promise<PartitionResponse> {
+    ingest.refuse(principalOf(call), { topic, partition: index, batch: findFirstHeader(records) })
+    return Promise.resolve(refused(index, errorCode, message, recordIndex))
+  }
+
   /** Takes the batches of one partition before it returns; what it returns settles once they are on disk. */
   async function take(
     topic: string,
     { index, records: received }: PartitionData,
     call: Call,
-    budget: DecompressionBudget,
+    budget: ConversionBudget,
   ): Promise<PartitionResponse> {
     const { source, clientId, refusedStreams } = call
     const principal = principalOf(call)
     const checked = checkBatches(received, budget)
-    if ('errorCode' in checked) {
-      ingest.refuse(principal, { topic, partition: index, batch: findFirstHeader(received) })
-      return refused(index, checked.errorCode, checked.message, checked.recordIndex)
-    }
+    if ('errorCode' in checked) return refuse(topic, { index, records: received }, call, checked)
     const { records, batches } = checked
     const [first] = batches
     const earlier = refusedStreams.take(topic, index, first)
@@ -78,13 +86,11 @@ export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<P
     response: produceResponse,
     handle(request, call) {
       const refusal = refuseAll(request)
-      const budget = { leftBytes: MAX_DECOMPRESSED_BYTES }
+      const budget = conversionBudget()
       const responses = request.topicData.map(({ name, partitionData }) => ({
         name,
         partitionResponses: partitionData.map(data =>
-          refusal === undefined
-            ? take(name, data, call, budget)
-            : Promise.resolve(refused(data.index, refusal.errorCode, refusal.message)),
+          refusal === undefined ? take(name, data, call, budget) : refuse(name, data, call, refusal),
         ),
       }))
       return answer(request.acks, responses, problem => log.debug({ source: call.source, problem }, 'batch refused'))

@@ -13,7 +13,7 @@ export function fromFixture(type: Shape, value: unknown): unknown {
   if (value === null || value === undefined) return value
   if (type.kind === 'array') return (value as unknown[]).map(element => fromFixture(type.element, element))
   if (type.kind === 'struct') return mapFields(type.fields, value as Struct, fromFixture)
-  if (type.method === 'int64') return Number(value)
+  if (isInt64(type.method)) return Number(value)
   if (type.method === 'bytes' || type.method === 'records') return Buffer.from(value as string, 'hex')
   return value
 }
@@ -26,7 +26,7 @@ export function toFixture(type: Shape, value: unknown, version: number): unknown
     const fields = type.fields.filter(({ versions }) => version >= versions[0] && version <= versions[1])
     return mapFields(fields, value as Struct, (type, field) => toFixture(type, field, version))
   }
-  if (type.method === 'int64') return String(value)
+  if (isInt64(type.method)) return String(value)
   if (value instanceof Chunks) return value.toBuffer().toString('hex')
   if (Buffer.isBuffer(value)) return value.toString('hex')
   return value
@@ -55,6 +55,7 @@ export function randomValue(type: Shape, version: number, random: Random): unkno
     case 'int32':
       return random.int(32)
     case 'int64':
+    case 'int64Saturating':
       return random.int(64)
     case 'uuid':
       return random.bytes(16).toString('hex')
@@ -70,4 +71,8 @@ export function randomValue(type: Shape, version: number, random: Random): unkno
 function mapFields(fields: readonly NamedField[], struct: Struct, map: (type: Shape, value: unknown) => unknown): Struct {
   const present = fields.filter(field => struct[field.name] !== undefined)
   return Object.fromEntries(present.map(field => [field.name, map(field.type, struct[field.name])]))
+}
+
+function isInt64(method: string): boolean {
+  return method === 'int64' || method === 'int64Saturating'
 }

@@ -8,7 +8,7 @@ import { ErrorCode } from '../../../protocol/error-codes.ts'
 import { BATCH_HEADER_BYTES, readBatchHeader } from '../../../protocol/records/batch.ts'
 import { checkBatches } from '../../../protocol/records/check-batches.ts'
 import { Codec, decompress } from '../../../protocol/records/compression.ts'
-import { convertMessageSet } from '../../../protocol/records/message-set.ts'
+import { conversionBudget, convertMessageSet } from '../../../protocol/records/message-set.ts'
 import { readRecords } from '../../../protocol/records/records.ts'
 import { RecordsError } from '../../../protocol/records/records-error.ts'
 import { type ExpectedRecord, inPieces, readCases, themes } from '../fixtures.ts'
@@ -26,7 +26,7 @@ describe('convertMessageSet', () => {
         continue
       it(`reads ${theme}: ${name}`, () => {
         for (const pieceBytes of [1, 13, 16384]) {
-          const records = read(convertMessageSet(inPieces(set, pieceBytes), { leftBytes: LIMIT_BYTES }))
+          const records = read(convertMessageSet(inPieces(set, pieceBytes), conversionBudget({ leftBytes: LIMIT_BYTES })))
           // Kafka's reader gives all messages of a wrapper its time if the log-append-time bit is set; we do not heed the bit.
           const isTimeOurs = batches.some(({ timestampType }) => timestampType === 'LogAppendTime')
           const comparable = (record: ExpectedRecord) => (isTimeOurs ? withoutTime(record) : record)
@@ -114,7 +114,7 @@ describe('convertMessageSet', () => {
     const inner = message({ value: 'x'.repeat(1000) })
 
     it('counts down what it decompresses', () => {
-      const budget = { leftBytes: 5000 }
+      const budget = conversionBudget({ leftBytes: 5000 })
       convertMessageSet(Chunks.of(wrapper(inner), wrapper(inner, inner)), budget)
       assert.equal(budget.leftBytes, 5000 - 3 * inner.length)
       convertMessageSet(Chunks.of(inner), budget)
@@ -122,28 +122,36 @@ describe('convertMessageSet', () => {
     })
 
     it('takes as much as is left, and no byte more', () => {
-      convertMessageSet(Chunks.of(wrapper(inner), wrapper(inner)), { leftBytes: 2 * inner.length })
+      convertMessageSet(Chunks.of(wrapper(inner), wrapper(inner)), conversionBudget({ leftBytes: 2 * inner.length }))
       for (const leftBytes of [2 * inner.length - 1, inner.length, 1, 0]) {
-        const budget = { leftBytes }
+        const budget = conversionBudget({ leftBytes })
         assertRefused(Chunks.of(wrapper(inner), wrapper(inner)), 'MESSAGE_TOO_LARGE', /too much|longer than/, budget)
       }
     })
 
-    it('has spent all of it on what cannot be decompressed', () => {
-      const budget = { leftBytes: 5000 }
+    it('has spent half of what was left on what cannot be decompressed, and leaves the other half to others', () => {
+      const budget = conversionBudget({ leftBytes: 5000 })
       const broken = message({ attributes: Codec.GZIP, value: gzipSync(inner).subarray(0, -1) })
       assertRefused(Chunks.of(broken), 'CORRUPT_MESSAGE', /broken gzip/, budget)
-      assert.equal(budget.leftBytes, 0)
-      assertRefused(Chunks.of(wrapper(inner)), 'MESSAGE_TOO_LARGE', /too much/, budget)
+      assert.equal(budget.leftBytes, 2500)
+      convertMessageSet(Chunks.of(wrapper(inner)), budget)
+      assert.equal(budget.leftBytes, 2500 - inner.length)
     })
   })
 
-  it('takes a million messages, and not one more', () => {
+  it('takes as many messages as the budget of the request allows, and not one more', () => {
     const messages = (count: number) => wrapperOf(Array<Buffer>(count).fill(message({ magic: 0, value: null })), { magic: 0 })
-    const budget = () => ({ leftBytes: 64 * 1024 * 1024 })
-    const batch = convertMessageSet(Chunks.of(messages(1_000_000)), budget())
-    assert.equal(readBatchHeader(Chunks.of(batch), 0).recordCount, 1_000_000)
-    assertRefused(Chunks.of(messages(1_000_001)), 'MESSAGE_TOO_LARGE', /more than 1000000 messages/, budget())
+    const batch = convertMessageSet(Chunks.of(messages(200_000)), conversionBudget())
+    assert.equal(readBatchHeader(Chunks.of(batch), 0).recordCount, 200_000)
+    assertRefused(
+      Chunks.of(messages(200_001)),
+      'MESSAGE_TOO_LARGE',
+      /more than 200000 messages of an old format/,
+      conversionBudget(),
+    )
+    const budget = conversionBudget({ leftMessages: 3 })
+    convertMessageSet(Chunks.of(messages(2)), budget)
+    assertRefused(Chunks.of(messages(2)), 'MESSAGE_TOO_LARGE', /send fewer at once/, budget)
   })
 
   it('leaves out a last message that is cut, outside and inside', () => {
@@ -279,7 +287,7 @@ function wrapperOf(messages: readonly Buffer[], fields: Partial<MessageInput> = 
 }
 
 function convert(...set: Buffer[]): Buffer {
-  return convertMessageSet(Chunks.of(...set), { leftBytes: LIMIT_BYTES })
+  return convertMessageSet(Chunks.of(...set), conversionBudget({ leftBytes: LIMIT_BYTES }))
 }
 
 function read(batch: Buffer): ExpectedRecord[] {
@@ -292,7 +300,12 @@ function valuesOf(...set: Buffer[]): (string | null)[] {
   return read(convert(...set)).map(({ value }) => value && Buffer.from(value, 'base64').toString())
 }
 
-function assertRefused(set: Chunks, error: keyof typeof ErrorCode, message: RegExp, budget = { leftBytes: LIMIT_BYTES }): void {
+function assertRefused(
+  set: Chunks,
+  error: keyof typeof ErrorCode,
+  message: RegExp,
+  budget = conversionBudget({ leftBytes: LIMIT_BYTES }),
+): void {
   assert.throws(
     () => convertMessageSet(set, budget),
     (thrown: Error) => {

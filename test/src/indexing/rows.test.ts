@@ -56,6 +56,21 @@ describe('the rows of an entry', () => {
     assert.match(rows[0]?.error ?? '', /gzip/)
   })
 
+  for (const codec of [Codec.NONE, Codec.GZIP])
+    it(`have the batch in place of the last record where it holds more than it counts, codec ${codec}`, () => {
+      const batch = batchOf([value('a'), value('b'), value('more')], codec)
+      batch.writeInt32BE(1, 23)
+      batch.writeInt32BE(2, 57)
+      const rows = read(entryOf(sealed(batch)))
+      assert.deepEqual(
+        rows.map(({ offset }) => offset),
+        [100, 101],
+      )
+      assert.equal(rows[0]?.content?.toString(), 'a')
+      assert.deepEqual(rows[1]?.content, batch)
+      assert.match(rows[1]?.error ?? '', /bytes are left after the last of 2 records/)
+    })
+
   it('keep the good records before one that is broken, and the batch behind them', () => {
     const batch = batchOf([value('a'), value('b'), value('c')])
     // The length of the second record, behind the header and the first record of 8 bytes.

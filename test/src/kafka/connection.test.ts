@@ -1,0 +1,47 @@
+/**
+ * What of a connection a whole server cannot show, since its limits are too patient.
+ */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { ByteBudget } from '../../../src/base/byte-budget.ts'
+import { nodeFiles } from '../../../src/base/files.ts'
+import { type Log } from '../../../src/base/log.ts'
+import { type Authenticator } from '../../../src/catalog/authenticator.ts'
+import { defaultLimits } from '../../../src/config/limits.ts'
+import { Connection } from '../../../src/kafka/connection.ts'
+import { Dispatcher } from '../../../src/kafka/dispatcher.ts'
+import { SaslSession } from '../../../src/kafka/session.ts'
+import { WireDump } from '../../../src/kafka/wire-dump.ts'
+
+describe('Connection', () => {
+  it('ends with FIN when its client has been silent for the idle time', async () => {
+    const reasons: string[] = []
+    const log = { info: ({ reason }: { reason: string }) => reasons.push(reason), child: () => log } as unknown as Log
+    const server = createServer({ allowHalfOpen: true }, socket => {
+      new Connection({
+        socket,
+        session: new SaslSession({
+          authenticator: {} as Authenticator,
+          rejectAt: 'topic',
+          serverName: undefined,
+          lifetimeMs: undefined,
+        }),
+        dispatcher: new Dispatcher([]),
+        advertised: { host: 'localhost', port: 0 },
+        limits: { ...defaultLimits, idleMs: 50 },
+        budgets: { clients: new ByteBudget(1000), strangers: new ByteBudget(1000) },
+        wireDump: new WireDump({ files: nodeFiles, directory: tmpdir() }),
+        log,
+      })
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const client: Socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    client.resume()
+    await once(client, 'end')
+    assert.deepEqual(reasons, ['it was idle'])
+    client.destroy()
+    server.close()
+  })
+})
