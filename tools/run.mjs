@@ -24,6 +24,17 @@ const tasks = {
     isBuilt: true,
     run: args => load('tools/test-agents.mjs', args),
   },
+  'test:clients': {
+    about: 'tests with real Kafka clients of many languages and versions',
+    isBuilt: true,
+    run: args => load('tools/test-clients.mjs', args),
+  },
+  'test:fuzz': { about: 'a server under damaged requests', isBuilt: true, run: args => load('dist/test/fuzz/fuzz.js', args) },
+  'test:update': {
+    about: 'write the transcripts of test/golden anew, to be reviewed',
+    isBuilt: true,
+    run: () => load('tools/update-golden.mjs', []),
+  },
   'test:nodes': {
     about: 'all tests on several versions of Node',
     isBuilt: true,
