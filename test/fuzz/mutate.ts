@@ -121,7 +121,7 @@ export function mutateTags(random: Random, frame: Buffer): Buffer {
   const count = 1 + random.below(3)
   const writer = new Writer()
   const tag = random.pick([0, 1, 2, 100, 0xffffffff])
-  writer.uvarint(Math.min(0xffffffff, bytes[at]! + random.pick([count, count, count, 1000, 0xffffff])))
+  writer.uvarint(Math.min(0xffffffff, (bytes[at] ?? 0) + random.pick([count, count, count, 1000, 0xffffff])))
   for (let index = 0; index < count; index++) {
     const value = random.bytes(random.below(12))
     writer.uvarint(random.below(2) === 0 ? tag : random.below(200))
