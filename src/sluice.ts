@@ -10,6 +10,7 @@ import { ByteBudget } from './base/byte-budget.ts'
 import { Child } from './base/child.ts'
 import { openDataLock } from './base/data-lock.ts'
 import { nodeFiles as files, replaceFile, type Files } from './base/files.ts'
+import { FreeSpace } from './base/free-space.ts'
 import { type Log } from './base/log.ts'
 import { createMetrics } from './base/metrics.ts'
 import { Authenticator } from './catalog/authenticator.ts'
@@ -22,6 +23,8 @@ import { createHttpServer, listenOnPort, listenOnSocket } from './http/server.ts
 import { type FromIndexer, type ToIndexer } from './indexing/messages.ts'
 import { Balancer } from './ingest/balancer.ts'
 import { Ingest } from './ingest/ingest.ts'
+import { Quotas } from './ingest/quotas.ts'
+import { Room } from './ingest/room.ts'
 import { Journal } from './journal/journal.ts'
 import { ProducerIds } from './journal/producer-ids.ts'
 import { Admission } from './kafka/admission.ts'
@@ -168,7 +171,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const journal = await Journal.open({
     files: journalFiles,
     directory: journalDirectory,
-    segmentBytes: config.journal.segmentBytes,
+    ...config.journal,
     maxStreams: MAX_STREAMS,
     checkpointIntervalMs: CHECKPOINT_INTERVAL_MS,
     log,
@@ -229,7 +232,19 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   })
   stops.add(catalog.onChange(tellCatalog))
 
-  const ingest = new Ingest({ authorizer, balancer, journal })
+  const space = await FreeSpace.watch(journalDirectory)
+  stops.add(() => space.close())
+  const room = new Room({
+    journalBytes: () => journal.heldBytes,
+    maxJournalBytes: config.journal.maxBytes,
+    freeBytes: () => space.bytes,
+    reserveBytes: config.journal.reserveBytes,
+    parkedBytes: () => 0,
+    maxParkedBytes: 1,
+  })
+  const projectQuotas = new Map(config.quotas.projects.map(quota => [quota.project, quota]))
+  const quotas = new Quotas({ quotaOf: project => projectQuotas.get(project) ?? config.quotas })
+  const ingest = new Ingest({ authorizer, balancer, journal, room, quotas })
   const dispatcher: Dispatcher = new Dispatcher([
     produceHandler({ ingest, log }),
     fetchHandler,
@@ -248,7 +263,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const admission = new Admission({ limits, log })
   const wireDump = new WireDump({ files, directory: join(data, 'dumps') })
   const problems = (): string[] =>
-    [engine.problem(), journal.problem, ...indexingProblems.values()].filter(found => found !== undefined)
+    [engine.problem(), journal.problem, room.problem(), ...indexingProblems.values()].filter(found => found !== undefined)
   const metrics = createMetrics([
     { name: 'connections', help: 'Clients that are connected.', kind: 'gauge', read: () => admission.connections },
     { name: 'connections_refused_total', help: 'Clients that were refused.', kind: 'counter', read: () => admission.refused },

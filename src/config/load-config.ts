@@ -32,13 +32,22 @@ export function loadConfig({ file, data, overrides = {} }: ConfigSource = {}): C
   const { data: config, error } = schema.safeParse(settings, { reportInput: true })
   const problems =
     error === undefined
-      ? [...findLimitConflicts(config.limits), ...findListenerConflicts(config.listeners)]
+      ? [
+          ...findLimitConflicts(config.limits),
+          ...findListenerConflicts(config.listeners),
+          ...findJournalConflicts(config.journal),
+        ]
       : describeIssues(error.issues, settingNames(schema))
   if (problems.length > 0 || config === undefined) throw configInvalid(file, problems)
   return config
 }
 
 type Section = Record<string, unknown>
+
+/** A segment is given up as a whole, and two are always in use. */
+function findJournalConflicts({ maxBytes, segmentBytes }: Config['journal']): string[] {
+  return maxBytes >= 4 * segmentBytes ? [] : ['journal.maxBytes must be at least four times journal.segmentBytes']
+}
 
 /** The file's content as plain values; an empty file is an empty configuration. */
 function readYaml(file: string): Section {

@@ -48,6 +48,13 @@ export function createConfigSchema(directory: string) {
       }),
     })
 
+  const quota = {
+    bytesPerSecond: size(1024).optional().describe('how much it may send in a second; as much as it likes if absent'),
+    requestsPerSecond: wholeNumber(1, 1_000_000)
+      .optional()
+      .describe('how many Produce requests it may send in a second; as many as it likes if absent'),
+  }
+
   const trustedListener = section({
     name: text
       .regex(/^[a-z][a-z0-9-]{0,30}$/, 'must be a letter and up to 30 of a-z, 0-9 and "-"')
@@ -95,8 +102,25 @@ export function createConfigSchema(directory: string) {
       segmentBytes: size(2 ** 20, 2 ** 30)
         .default(2 ** 26)
         .describe('the size of one file of the journal'),
-      sync: oneOf('always').default('always').describe('when a log is acknowledged: always after it is on disk'),
+      maxBytes: size(2 ** 22)
+        .default(10 * 2 ** 30)
+        .describe('how much of it may wait for the store; producers are slowed down before that, and refused at it'),
+      reserveBytes: size(0)
+        .default(2 ** 29)
+        .describe('the disk space that is left to the store; producers are slowed down before that, and refused at it'),
+      sync: oneOf('always', 'interval')
+        .default('always')
+        .describe('when a log is acknowledged: always after it is on disk, or before, to be on disk after syncIntervalMs'),
+      syncIntervalMs: duration(1).default(100).describe('with interval: how much of what was acknowledged a power cut may take'),
     }),
+    quotas: section({
+      ...quota,
+      projects: z
+        .array(section({ project: text.describe('the name of a project'), ...quota }), 'must be a list of quotas')
+        .default([])
+        .readonly()
+        .describe('quotas of single projects in place of that; each has'),
+    }).describe('what each project may send; who sends more is slowed down, and refused when that does not help'),
     limits: section({
       requestBytes: size(1024, 2 ** 31 - 1)
         .default(defaultLimits.requestBytes)

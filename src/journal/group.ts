@@ -12,6 +12,8 @@ export interface Pending {
   envelope: Buffer
   batches: readonly BatchHeader[]
   offsets: ShardOffsets
+  /** The offset behind the entry's last record. */
+  nextOffset: number
   resolve: () => void
   reject: (error: Error) => void
 }
@@ -40,18 +42,18 @@ export function gatherGroup(pending: readonly Pending[]): GatheredGroup {
 }
 
 /**
- * Closes a group that follows `durable`: headers and pieces in the order in which they are written, none of them copied, and the
- * place where the group ends.
+ * Closes a group that follows `previous`: headers and pieces in the order in which they are written, none of them copied, and the
+ * place where the group ends. `durableUpTo` is the position up to which everything is known to be on disk.
  */
 export function sealGroup(
   { entries, length }: GatheredGroup,
   { segment, offset }: OpenSegment,
-  durable: Place,
+  { previous, durableUpTo }: { previous: Place; durableUpTo: number },
 ): { pieces: Buffer[]; end: Place } {
   const position = segment.base + offset
-  const { position: durableUpTo, entry: firstEntry } = durable
+  const firstEntry = previous.entry
   // The first group of a segment is chained to the segment's own beginning.
-  const chain = durableUpTo < position ? segment.generation : durable.chain
+  const chain = previous.position < position ? segment.generation : previous.chain
   const count = entries.length
   const pieces = [encodeGroupHeader({ length, count, position, firstEntry, durableUpTo, chain }, segment.generation)]
   let last = chain

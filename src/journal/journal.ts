@@ -5,20 +5,19 @@
  * Everything that fixes an order (offset, entry number, sequence of the producer) is done synchronously in `append`; only the
  * wait for the disk is shared. While one group of entries is being written and synced, the next one gathers.
  */
-import { randomInt } from 'node:crypto'
 import { type Chunks } from '../../protocol/chunks.ts'
 import { setBaseOffset, type BatchHeader } from '../../protocol/records/batch.ts'
 import { sluiceError } from '../base/errors.ts'
 import { type Files } from '../base/files.ts'
 import { type Log } from '../base/log.ts'
 import { Checkpoints, type Indexed } from './checkpoint.ts'
-import { encodeEnvelope, FORMAT_VERSION, type Entry, type Place } from './format.ts'
-import { gatherGroup, sealGroup, type GatheredGroup, type Pending } from './group.ts'
-import { sequencedBatches, type SequencedBatch, type Stream } from './producer-states.ts'
+import { encodeEnvelope, type Entry, type Place } from './format.ts'
+import { sequencedBatches, type SequencedBatch, type Stream, type TakenBatch } from './producer-states.ts'
 import { type ReadLimit } from './reader.ts'
 import { recoverJournal, type Recovered } from './recovery.ts'
-import { SegmentFiles, type OpenSegment, type Segment } from './segments.ts'
+import { SegmentFiles, type Segment } from './segments.ts'
 import { type JournalState } from './state.ts'
+import { JournalWriter } from './writer.ts'
 
 /** Where a write came from, and what it holds. */
 export interface Write {
@@ -38,7 +37,7 @@ export interface Write {
 export interface Appended {
   shard: number
   baseOffset: number
-  /** Resolves once the write is on disk. Rejects with STORAGE_FAILED if it is not, or if a write before it is not. */
+  /** Resolves once the write is on disk, with `sync: interval` a bit earlier. Rejects with STORAGE_FAILED if it, or one before it, is not. */
   durable: Promise<void>
   /** True if the producer had sent it before, and this is the outcome of the first time. */
   isDuplicate: boolean
@@ -54,6 +53,11 @@ export interface JournalOptions {
   /** How many streams of idempotent producers are remembered. */
   maxStreams: number
   checkpointIntervalMs: number
+  /** Beyond half of this, segments are given up as soon as they may be, and not at the next regular checkpoint. */
+  maxBytes?: number
+  /** Whether a write is acknowledged once it is on disk, or before, and on disk `syncIntervalMs` later. */
+  sync?: 'always' | 'interval'
+  syncIntervalMs?: number
   log: Log
   now?: () => number
   /** Called after each group that became durable, with how far the journal may be read now. */
@@ -67,40 +71,50 @@ export class Journal {
   readonly #checkpoints: Checkpoints
   readonly #journalId: string
   readonly #state: JournalState
+  readonly #writer: JournalWriter
   /** Every segment there is but the one that is being written, oldest first. */
-  #finished: Segment[]
-  /** The segment that is being written; undefined before the first write of a life, and after one that failed. */
-  #open: OpenSegment | undefined
-  /** The highest number that a segment ever had. */
-  #lastSegment: number
-  /** Everything before this place is on disk. */
-  #durable: Place
-  /** The number that the next entry gets; those from `#durable.entry` up to it are waiting or being written. */
+  readonly #finished: Segment[]
+  /** The number that the next entry gets; those from the end of what is durable up to it are waiting or being written. */
   #nextEntry: number
-  #pending: Pending[] = []
-  /** Settles when nothing is waiting any more; undefined while no commit is under way. */
-  #committing: Promise<void> | undefined
   #indexed: Indexed
   /** Settles when the checkpoint that was asked for last has been written: they are written one after the other. */
   #checkpointing: Promise<void> = Promise.resolve()
   /** What the last checkpoint said, to leave out one that would say the same. */
   #checkpointed = ''
   #checkpointTimer: NodeJS.Timeout | undefined
-  #problem: string | undefined
+  /** True while a checkpoint is being written for room. */
+  #isMakingRoom = false
   #closed = false
 
   private constructor(options: JournalOptions, checkpoints: Checkpoints, recovered: Recovered) {
     this.#options = options
     this.#now = options.now ?? Date.now
-    this.#segmentFiles = new SegmentFiles(options)
+    const isInterval = options.sync === 'interval'
+    this.#segmentFiles = new SegmentFiles({ ...options, syncsWrites: !isInterval })
     this.#checkpoints = checkpoints
     this.#journalId = recovered.journalId
     this.#state = recovered.state
     this.#finished = recovered.segments
-    this.#lastSegment = recovered.lastSegment
-    this.#durable = recovered.end
     this.#nextEntry = recovered.end.entry
     this.#indexed = recovered.indexed
+    this.#writer = new JournalWriter({
+      ...options,
+      ...recovered,
+      segmentFiles: this.#segmentFiles,
+      syncIntervalMs: isInterval ? (options.syncIntervalMs ?? 0) : undefined,
+      now: this.#now,
+      saveState: () => this.#state.save(this.#now()),
+      onBegun: () => void this.#checkpointOrWarn(),
+      onFinished: segment => this.#finished.push(segment),
+      onDurable: ({ entry }) => {
+        this.#state.producers.markDurable(entry)
+        options.onDurable?.(this.readLimit)
+      },
+      onLost: firstLostEntry => {
+        this.#nextEntry = firstLostEntry
+        this.#state.rollBack(firstLostEntry)
+      },
+    })
   }
 
   /**
@@ -111,7 +125,7 @@ export class Journal {
     await options.files.makeDirectory(options.directory, 0o700)
     const checkpoints = new Checkpoints(options)
     const journal = new Journal(options, checkpoints, await recoverJournal({ ...options, checkpoints }))
-    await journal.#beginSegment()
+    await journal.#writer.beginSegment()
     // Beginning has asked for a checkpoint. Without one the journal works too: the one before serves, and it is tried again.
     await journal.#checkpointing
     journal.#checkpointTimer = setInterval(() => void journal.#checkpointOrWarn(), options.checkpointIntervalMs).unref()
@@ -125,7 +139,7 @@ export class Journal {
 
   /** Why the last write failed; undefined if it did not. */
   get problem(): string | undefined {
-    return this.#problem
+    return this.#writer.problem
   }
 
   /** The bytes of the journal that are durable and not indexed. */
@@ -133,9 +147,15 @@ export class Journal {
     return Math.max(0, this.#durable.position - this.#indexed.place.position)
   }
 
+  /** The bytes of the journal that are on disk and may not be given up yet. */
+  get heldBytes(): number {
+    const { position } = this.#durable
+    return position - (this.#finished[0]?.base ?? this.#writer.openBase ?? position)
+  }
+
   /** How far the journal may be read. */
   get readLimit(): ReadLimit {
-    return { position: this.#durable.position, segment: this.#lastSegment }
+    return { position: this.#durable.position, segment: this.#writer.lastSegment }
   }
 
   /** How far the journal has been indexed, as `setIndexed` was last told. */
@@ -156,6 +176,7 @@ export class Journal {
   /** Records how far the journal has been indexed; the segments before it are given up two checkpoints later. */
   setIndexed(indexed: Indexed): void {
     this.#indexed = indexed
+    if (this.heldBytes > (this.#options.maxBytes ?? Infinity) / 2) void this.#makeRoom()
   }
 
   /** Forgets the offsets and producers of a logstore that was deleted: its id is never written to again. */
@@ -182,15 +203,20 @@ export class Journal {
     const verdict = this.#state.producers.judge(stream, batch)
     if (verdict.kind === 'gap') return 'OUT_OF_ORDER_SEQUENCE'
     if (verdict.kind === 'fenced') return 'OLD_PRODUCER_EPOCH'
-    if (verdict.kind === 'duplicate') {
-      const { shard, baseOffset, durable } = verdict.batch
-      return { shard, baseOffset, durable, isDuplicate: true }
-    }
+    if (verdict.kind === 'duplicate') return duplicateOf(verdict.batch)
     const entry = this.#nextEntry
     const appended = this.#take(write)
     const { shard, baseOffset, durable } = appended
     this.#state.producers.take(stream, batch, { shard, baseOffset, entry, durable }, this.#now())
     return appended
+  }
+
+  /** The outcome of a write that was taken before, if it is one; takes nothing. */
+  findTaken(write: Write): Appended | undefined {
+    const sequenced = sequencedBatches(write, write.batches)
+    if (sequenced?.followEachOther !== true) return undefined
+    const verdict = this.#state.producers.judge(sequenced.stream, sequenced.batch)
+    return verdict.kind === 'duplicate' ? duplicateOf(verdict.batch) : undefined
   }
 
   /** Records that a batch was refused, so that nothing behind it in its stream is taken before it. */
@@ -206,12 +232,12 @@ export class Journal {
   }
 
   async #writeCheckpoint(): Promise<void> {
-    const said = JSON.stringify([this.#durable, this.#lastSegment, this.#indexed])
+    const said = JSON.stringify([this.#durable, this.#writer.lastSegment, this.#indexed])
     if (said === this.#checkpointed) return
     await this.#checkpoints.write({
       journalId: this.#journalId,
       durable: this.#durable,
-      segment: this.#lastSegment,
+      segment: this.#writer.lastSegment,
       state: this.#state.save(this.#now()),
       indexed: this.#indexed,
     })
@@ -224,11 +250,10 @@ export class Journal {
   async close(): Promise<void> {
     this.#closed = true
     clearInterval(this.#checkpointTimer)
-    await this.#committing
+    await this.#writer.drain()
     await this.#checkpointOrWarn()
     await this.#prepareNext()
-    await this.#open?.file.close()
-    this.#open = undefined
+    await this.#writer.close()
   }
 
   #take(write: Write): Appended {
@@ -245,104 +270,29 @@ export class Journal {
     const origin = { receivedMs, source, clientId, accessKeyId }
     const entry: Entry = { number, logstoreId, shard, jsonTopic, partition, baseOffset, recordCount, ...origin, records }
     const durable = new Promise<void>((resolve, reject) => {
-      this.#pending.push({ entry, envelope: encodeEnvelope(entry), batches, offsets, resolve, reject })
+      const nextOffset = baseOffset + recordCount
+      this.#writer.add({ entry, envelope: encodeEnvelope(entry), batches, offsets, nextOffset, resolve, reject })
     })
     durable.catch(ignore)
-    this.#committing ??= this.#commit()
     return { shard, baseOffset, durable, isDuplicate: false }
   }
 
-  /** Writes group after group until nothing is waiting. Never rejects: what cannot be written is refused. */
-  async #commit(): Promise<void> {
-    // What the other connections have sent by now belongs into the first group too.
-    await new Promise(resolve => setImmediate(resolve))
-    while (this.#pending.length > 0) {
-      // They stay in `#pending`, to be refused with the rest should the group fail.
-      const group = gatherGroup(this.#pending)
-      try {
-        const target = await this.#segmentFor(group)
-        const { pieces, end } = sealGroup(group, target, this.#durable)
-        await target.file.write(pieces, target.offset)
-        target.offset = end.position - target.segment.base
-        this.#durable = end
-      } catch (error) {
-        await this.#abandon(error)
-        continue
-      }
-      this.#acknowledge(group)
-    }
-    this.#committing = undefined
+  /** Everything before this place is on disk. */
+  get #durable(): Place {
+    return this.#writer.durable
   }
 
-  /** The open segment if the group has room in it, else a new one. A group larger than a segment gets one that is longer. */
-  async #segmentFor({ length }: GatheredGroup): Promise<OpenSegment> {
-    const open = this.#open
-    if (open !== undefined && open.offset + length <= this.#options.segmentBytes) return open
-    return this.#beginSegment()
-  }
-
-  #acknowledge({ entries }: GatheredGroup): void {
-    this.#pending.splice(0, entries.length)
-    this.#problem = undefined
-    this.#state.producers.markDurable(this.#durable.entry)
-    for (const { offsets, entry, resolve } of entries) {
-      offsets.durable = entry.baseOffset + entry.recordCount
-      resolve()
-    }
-    this.#options.onDurable?.(this.readLimit)
-  }
-
-  /**
-   * Refuses everything that waits. Nothing is known about the end of the file now, so the file is not written again, nor
-   * read: the header of the next segment says where this one ends.
-   */
-  async #abandon(cause: unknown): Promise<void> {
-    const lost = this.#pending
-    this.#pending = []
-    this.#nextEntry = this.#durable.entry
-    this.#state.rollBack(this.#durable.entry)
-    const error = sluiceError('STORAGE_FAILED', { doing: 'writing the journal' }, cause)
-    this.#problem = `the journal could not be written: ${(cause as Error).message}`
-    this.#options.log.error(
-      { err: cause, entries: lost.length },
-      'the journal could not be written; what was not on disk is refused',
-    )
-    const open = this.#open
-    this.#open = undefined
-    if (open !== undefined) {
-      this.#finished.push(open.segment)
-      // Begun before anything is refused: a crash from now on does not bring it back beside its retry, if the disk lets us.
-      await Promise.allSettled([open.file.close(), this.#beginSegment()])
-    }
-    for (const { reject } of lost) reject(error)
-  }
-
-  /** Begins the next segment where the journal ends, and has the file for the one after it prepared. */
-  async #beginSegment(): Promise<OpenSegment> {
-    const before = this.#open
-    const opened = await this.#segmentFiles.begin({
-      formatVersion: FORMAT_VERSION,
-      journalId: this.#journalId,
-      number: this.#lastSegment + 1,
-      generation: randomInt(2 ** 32),
-      base: this.#durable.position,
-      firstEntry: this.#durable.entry,
-      begunMs: this.#now(),
-      state: Buffer.from(JSON.stringify(this.#state.save(this.#now())), 'utf8'),
-    })
-    this.#lastSegment++
-    this.#open = opened
-    if (before !== undefined) {
-      this.#finished.push(before.segment)
-      await before.file.close()
-    }
-    void this.#checkpointOrWarn()
-    return opened
+  /** Writes a checkpoint before its time, so that segments can be given up. */
+  async #makeRoom(): Promise<void> {
+    if (this.#isMakingRoom) return
+    this.#isMakingRoom = true
+    await this.#checkpointOrWarn()
+    this.#isMakingRoom = false
   }
 
   async #recycle(): Promise<void> {
     const forgettable = this.#checkpoints.forgettable
-    const endOfFirst = (): number => (this.#finished[1] ?? this.#open?.segment)?.base ?? Infinity
+    const endOfFirst = (): number => this.#finished[1]?.base ?? this.#writer.openBase ?? Infinity
     while (this.#finished[0] !== undefined && endOfFirst() <= forgettable) {
       await this.#segmentFiles.recycle(this.#finished[0])
       this.#finished.shift()
@@ -369,6 +319,10 @@ export class Journal {
   #warn(error: unknown): void {
     this.#options.log.warn({ err: error }, 'the journal could not write a checkpoint or prepare a segment; it is tried again')
   }
+}
+
+function duplicateOf({ shard, baseOffset, durable }: TakenBatch): Appended {
+  return { shard, baseOffset, durable, isDuplicate: true }
 }
 
 function stopping(): Error {

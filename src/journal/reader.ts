@@ -22,6 +22,8 @@ export interface Group {
   begin: Place
   /** Where the next one begins. */
   end: Place
+  /** The position up to which everything was known to be on disk when the group was written. */
+  durableUpTo: number
   /** The group as it stands in the file, without the padding. */
   bytes: Buffer
   entries: DecodedEntry[]
@@ -71,7 +73,8 @@ export class SegmentReader {
     if ('problem' in content) return bad(content.problem, content.at)
     const position = place.position + header.length + paddingAfter(header.length)
     const end = { position, entry: place.entry + header.count, chain: content.chain }
-    return { begin: place, end, bytes: bytes.subarray(0, header.length), entries: content.entries }
+    const { durableUpTo } = header
+    return { begin: place, end, durableUpTo, bytes: bytes.subarray(0, header.length), entries: content.entries }
   }
 
   close(): Promise<void> {

@@ -60,7 +60,7 @@ export async function recoverJournal(options: {
     )
     end = read.end
     entries += read.entries
-    if (segment === last && read.lastGroup !== undefined) await rewriteGroup(files, segment, read.lastGroup)
+    if (segment === last) await rewriteGroups(files, segment, read.unsynced)
   }
   state.producers.markDurable(end.entry)
   if (entries > 0) log.info({ entries }, 'the journal was read from its last checkpoint on')
@@ -116,14 +116,16 @@ function checkSegments(
 }
 
 /**
- * Writes the last group once more. It can be read, but it may be in memory only: its writer was killed before it was on disk, or
- * its write failed. It must not count as durable, nor answer a resend, before it is; and a sync would not do, since what a
- * failed write leaves in memory is taken for written. Its bytes are the same, so a crash in between takes nothing away.
+ * Writes the groups at the end once more of which nobody said that they are on disk. They can be read, but they may be in memory only:
+ * their writer was killed before they were on disk, or a write failed. They must not count as durable, nor answer a resend, before they
+ * are; and a sync would not do, since what a failed write leaves in memory is taken for written. Their bytes are the same, so a
+ * crash in between takes nothing away.
  */
-async function rewriteGroup(files: Files, { path, base }: Segment, { begin, bytes }: Group): Promise<void> {
+async function rewriteGroups(files: Files, { path, base }: Segment, groups: readonly Group[]): Promise<void> {
+  if (groups.length === 0) return
   const file = await files.open(path, { durable: true })
   try {
-    await file.write([bytes], begin.position - base)
+    for (const { begin, bytes } of groups) await file.write([bytes], begin.position - base)
   } finally {
     await file.close()
   }
@@ -140,13 +142,14 @@ async function readSegment(
   from: Place,
   known: { segmentEnd: number; durable: number },
   take: (entry: DecodedEntry) => void,
-): Promise<{ end: Place; entries: number; lastGroup: Group | undefined }> {
+): Promise<{ end: Place; entries: number; unsynced: Group[] }> {
   const reader = await SegmentReader.open(files, segment)
   try {
     const first = reader.firstPlace
     let place = from.position <= first.position ? first : from
     let entries = 0
-    let lastGroup: Group | undefined
+    /** The groups of which no later one says that they are on disk: the last one, with `sync: interval` a few. */
+    let unsynced: Group[] = []
     while (place.position < known.segmentEnd) {
       const group = await reader.read(place, known.segmentEnd)
       if ('problem' in group) {
@@ -154,14 +157,14 @@ async function readSegment(
         const isTail = known.segmentEnd === Infinity && durable <= place.position
         if (!isTail) throw sluiceError('JOURNAL_DAMAGED', { file: segment.path, position: group.offset, problem: group.problem })
         // A segment without a group adds nothing: the journal ends where it did before.
-        return { end: place === first ? from : place, entries, lastGroup }
+        return { end: place === first ? from : place, entries, unsynced }
       }
       for (const entry of group.entries) take(entry)
       entries += group.entries.length
       place = group.end
-      lastGroup = group
+      unsynced = [...unsynced.filter(({ begin }) => begin.position >= group.durableUpTo), group]
     }
-    return { end: place, entries, lastGroup }
+    return { end: place, entries, unsynced }
   } finally {
     await reader.close()
   }

@@ -113,13 +113,16 @@ export class SegmentFiles {
   readonly #files: Files
   readonly #directory: string
   readonly #segmentBytes: number
+  readonly #syncsWrites: boolean
   /** Settles when `next.segment` is there and ready; undefined from when it got a number until somebody asks for another. */
   #preparing: Promise<void> | undefined
 
-  constructor(options: { files: Files; directory: string; segmentBytes: number }) {
+  /** `syncsWrites`: each write to a segment is on disk when it resolves. */
+  constructor(options: { files: Files; directory: string; segmentBytes: number; syncsWrites: boolean }) {
     this.#files = options.files
     this.#directory = options.directory
     this.#segmentBytes = options.segmentBytes
+    this.#syncsWrites = options.syncsWrites
   }
 
   /** Begins a segment: when this resolves, its header and its name are on disk. */
@@ -128,8 +131,9 @@ export class SegmentFiles {
     const path = segmentPath(this.#directory, header.number)
     let file: OpenFile | undefined
     try {
-      file = await this.#files.open(this.#nextPath, { durable: true })
+      file = await this.#files.open(this.#nextPath, { durable: this.#syncsWrites })
       await file.write([encodeSegmentHeader(header)], 0)
+      if (!this.#syncsWrites) await file.sync()
       await this.#files.rename(this.#nextPath, path)
     } catch (error) {
       // Whatever is wrong with the file, the next attempt gets another one.

@@ -19,8 +19,10 @@ import { SluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
 import { plainAddress } from '../base/networks.ts'
 import { type Limits } from '../config/limits.ts'
+import { AnswerQueue, type Slot } from './answer-queue.ts'
 import { type Dispatcher } from './dispatcher.ts'
 import { type Address, type AnyHandler, type Answer } from './handler.ts'
+import { Pace } from './pace.ts'
 import { RefusedStreams } from './refused-streams.ts'
 import { type Session } from './session.ts'
 import { type Tap } from './tap.ts'
@@ -41,15 +43,6 @@ export interface ConnectionOptions {
 export interface Budgets {
   clients: ByteBudget
   strangers: ByteBudget
-}
-
-/** An answer's place in the queue; `frame` is empty for a request that expects none. */
-interface Slot {
-  /** That of the request; a SASL token may have none. */
-  header: RequestHeader | undefined
-  frame: Buffer | undefined
-  /** What the request takes of the budget until it is answered. */
-  heldBytes: number
 }
 
 /** A client as the log names it: address and port. */
@@ -73,8 +66,8 @@ export class Connection implements Account {
   readonly #source: string
   readonly #log: Log
   readonly #refusedStreams = new RefusedStreams()
-  /** Requests that have not been answered yet, oldest first; the first answered ones leave together. */
-  #slots: Slot[] = []
+  readonly #pace = new Pace()
+  readonly #answers = new AnswerQueue()
   #budget: ByteBudget
   /** What was received and is not answered. */
   #heldBytes = 0
@@ -86,6 +79,8 @@ export class Connection implements Account {
   #hasEnded = false
   /** Ends a connection that does not authenticate, or whose access key is not right, or that does not close. */
   #deadline: NodeJS.Timeout
+  /** Reads on when a client that is slowed down has waited. */
+  #pause: NodeJS.Timeout | undefined
   /** Since the client came, or was found to have no right access key any more. */
   #requestsWithoutKey = 0
   /** The size of the request that is being handled, with its prefix. */
@@ -119,7 +114,7 @@ export class Connection implements Account {
       clearTimeout(this.#deadline)
       this.#stopReceiving()
       // Requests that are under way give theirs back when they are done; others had no answer.
-      this.#release(this.#heldBytes - this.#slots.reduce((sum, slot) => sum + slot.heldBytes, 0))
+      this.#release(this.#heldBytes - this.#answers.heldBytes)
       this.#budget.close(this)
     })
     socket.setTimeout(options.limits.idleMs)
@@ -158,6 +153,7 @@ export class Connection implements Account {
   /** Looks at nothing more that the client sends, and forgets what is not a whole request. */
   #stopReceiving(): void {
     this.#isClosing = true
+    clearTimeout(this.#pause)
     this.#release(this.#frames.clear())
   }
 
@@ -190,6 +186,7 @@ export class Connection implements Account {
           this.#socket.pause()
           return
         }
+        if (!this.#pace.isRefusing && this.#isPaused()) return
         const frame = this.#frames.next()
         if (frame === undefined) break
         this.#requestBytes = FRAME_PREFIX_BYTES + frame.length
@@ -200,7 +197,7 @@ export class Connection implements Account {
     } catch (error) {
       this.#fail(error)
     }
-    if (this.#isClosing || this.#isBlocked) return
+    if (this.#isClosing || this.#isBlocked || this.#isPaused()) return
     if (this.#hasEnded) {
       const isCut = this.#frames.bufferedBytes > 0 || this.#frames.expectedBytes !== undefined
       if (isCut) this.close('it ended in the middle of a request')
@@ -209,6 +206,16 @@ export class Connection implements Account {
       this.#socket.pause()
       this.#budget.wait(this)
     }
+  }
+
+  /** Leaves the client unread as long as it is slowed down. */
+  #isPaused(): boolean {
+    const { waitMs } = this.#pace
+    if (waitMs === 0) return false
+    this.#socket.pause()
+    clearTimeout(this.#pause)
+    this.#pause = setTimeout(() => this.#resume(), waitMs)
+    return true
   }
 
   /** Lets other connections have their turn after a request that took long. */
@@ -220,27 +227,12 @@ export class Connection implements Account {
   /** Whether requests of this connection must be answered, or answers be read by its client, before more is looked at. */
   get #isBehind(): boolean {
     const { requestsInFlight, requestBytes } = this.#options.limits
-    if (this.#socket.writableNeedDrain || this.#slots.length >= requestsInFlight) return true
-    return this.#slots.length > 0 && this.#heldBytes >= requestBytes
-  }
-
-  /** A place in the queue of answers for the request that is being handled. */
-  #openSlot(header?: RequestHeader): Slot {
-    const slot = { header, frame: undefined, heldBytes: this.#requestBytes }
-    this.#slots.push(slot)
-    return slot
+    if (this.#socket.writableNeedDrain || this.#answers.length >= requestsInFlight) return true
+    return this.#answers.length > 0 && this.#heldBytes >= requestBytes
   }
 
   #fill(slot: Slot, frame: Buffer): void {
-    slot.frame = frame
-    this.#release(slot.heldBytes)
-    slot.heldBytes = 0
-  }
-
-  /** Gives up a request that has no answer, and those behind it: none may be answered before it. */
-  #drop(slot: Slot): void {
-    const dropped = this.#slots.splice(this.#slots.indexOf(slot))
-    for (const { heldBytes } of dropped) this.#release(heldBytes)
+    this.#release(this.#answers.fill(slot, frame))
   }
 
   #handle(frame: Chunks): void {
@@ -281,9 +273,10 @@ export class Connection implements Account {
       source: this.#source,
       advertised,
       refusedStreams: this.#refusedStreams,
+      pace: this.#pace,
     }
     const answer = handler.handle(request, call)
-    const slot = this.#openSlot(header)
+    const slot = this.#answers.open(this.#requestBytes, header)
     const encode = ({ response, thenClose }: Answer<unknown>): void => {
       this.#fill(slot, response === undefined ? NO_ANSWER : encodeResponse(handler.response, version, correlationId, response))
       if (handler.blocks === true) this.#enter()
@@ -294,7 +287,7 @@ export class Connection implements Account {
       try {
         encode(answer)
       } catch (error) {
-        this.#drop(slot)
+        this.#release(this.#answers.drop(slot))
         throw error
       }
       this.#flush()
@@ -303,7 +296,7 @@ export class Connection implements Account {
 
   /** SASL after SaslHandshake 0: a token without a header; the answer is an empty frame, of which Sarama reads exactly four bytes. */
   #authenticateRaw(frame: Chunks): void {
-    const slot = this.#openSlot()
+    const slot = this.#answers.open(this.#requestBytes)
     const authenticated = this.#options.session.authenticate(frame.toBuffer()).then(result => {
       this.#fill(slot, result.accepted ? EMPTY_FRAME : NO_ANSWER)
       this.#enter()
@@ -320,7 +313,7 @@ export class Connection implements Account {
     }
     answered
       .catch((error: unknown) => {
-        this.#drop(slot)
+        this.#release(this.#answers.drop(slot))
         this.#fail(error)
       })
       .finally(() => {
@@ -331,7 +324,7 @@ export class Connection implements Account {
   }
 
   #answer(header: RequestHeader, frame: Buffer): void {
-    this.#fill(this.#openSlot(header), frame)
+    this.#fill(this.#answers.open(this.#requestBytes, header), frame)
     this.#flush()
   }
 
@@ -359,12 +352,11 @@ export class Connection implements Account {
 
   /** Sends the answers that are ready and have none before them. */
   #flush(): void {
-    const first = this.#slots.findIndex(slot => slot.frame === undefined)
-    const ready = this.#slots.splice(0, first === -1 ? this.#slots.length : first)
+    const ready = this.#answers.takeReady()
     const frames = ready.map(slot => slot.frame!).filter(frame => frame.length > 0)
     if (frames.length > 0 && this.#socket.writable) this.#socket.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))
     if (this.tap !== undefined) for (const { header, frame } of ready) this.tap.response(header, frame!)
-    if (this.#isClosing && this.#slots.length === 0) this.#end()
+    if (this.#isClosing && this.#answers.length === 0) this.#end()
   }
 
   #resume(): void {

@@ -3,6 +3,7 @@
  */
 import { type Message } from '../../protocol/message.ts'
 import { type Principal } from '../catalog/authorizer.ts'
+import { type Pace } from './pace.ts'
 import { type RefusedStreams } from './refused-streams.ts'
 import { type Session } from './session.ts'
 
@@ -17,6 +18,7 @@ export interface Call {
   /** Where this client reaches this server: what Metadata tells it. */
   advertised: Address
   refusedStreams: RefusedStreams
+  pace: Pace
 }
 
 export interface Address {

@@ -13,6 +13,9 @@ const codes: Record<WriteRefusal['refusal'], number> = {
   NO_RIGHT: ErrorCode.TOPIC_AUTHORIZATION_FAILED,
   OUT_OF_ORDER_SEQUENCE: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
   OLD_PRODUCER_EPOCH: ErrorCode.INVALID_PRODUCER_EPOCH,
+  // Every client tries again on this one, and asks nothing else of it (on 6 they ask for metadata first, 89 they take for final).
+  NO_ROOM: ErrorCode.NOT_ENOUGH_REPLICAS,
+  OVER_QUOTA: ErrorCode.NOT_ENOUGH_REPLICAS,
 }
 
 export function errorCodeOf(refusal: WriteRefusal['refusal']): number {

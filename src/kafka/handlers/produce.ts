@@ -6,6 +6,9 @@
  *     then wait until all of them are on disk  →  answer
  *
  * A partition that is refused does not keep the others of its request from being stored.
+ *
+ * A producer that sends more than can be taken is told in `throttleTimeMs`, and left unread for that time; should that not be
+ * enough, it is refused before anything is stored, and so is what it has sent behind that. What is stored is answered at once.
  */
 import { type Chunks } from '../../../protocol/chunks.ts'
 import { ErrorCode } from '../../../protocol/error-codes.ts'
@@ -19,7 +22,7 @@ import { BATCH_HEADER_BYTES, readBatchHeader, type BatchHeader } from '../../../
 import { checkBatches, type BatchRefusal } from '../../../protocol/records/check-batches.ts'
 import { conversionBudget, type ConversionBudget } from '../../../protocol/records/message-set.ts'
 import { type Log } from '../../base/log.ts'
-import { type Ingest, type WriteRefusal } from '../../ingest/ingest.ts'
+import { isOverload, LONGEST_SLOW_MS, type Ingest, type WriteRefusal } from '../../ingest/ingest.ts'
 import { principalOf, type Answer, type Call, type Handler } from '../handler.ts'
 import { errorCodeOf } from '../refusals.ts'
 
@@ -58,21 +61,24 @@ export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<P
     topic: string,
     { index, records: received }: PartitionData,
     call: Call,
-    budget: ConversionBudget,
+    { budget, isAnswered }: { budget: ConversionBudget; isAnswered: boolean },
   ): Promise<PartitionResponse> {
-    const { source, clientId, refusedStreams } = call
+    const { source, clientId, refusedStreams, pace } = call
     const principal = principalOf(call)
+    if (pace.isRefusing) return refuse(topic, { index, records: received }, call, behindRefused)
     const checked = checkBatches(received, budget)
     if ('errorCode' in checked) return refuse(topic, { index, records: received }, call, checked)
     const { records, batches } = checked
     const [first] = batches
     const earlier = refusedStreams.take(topic, index, first)
     if (earlier !== undefined) ingest.refuse(principal, { topic, partition: index, batch: earlier })
-    const outcome = ingest.write(principal, { topic, partition: index, records, batches, source, clientId })
+    const outcome = ingest.write(principal, { topic, partition: index, records, batches, source, clientId, isAnswered })
     if ('refusal' in outcome) {
+      if (isOverload(outcome.refusal)) pace.refuse(LONGEST_SLOW_MS)
       if (!isKnownStream(outcome.refusal)) refusedStreams.add(topic, index, earlier ?? first)
       return refused(index, errorCodeOf(outcome.refusal), outcome.message)
     }
+    pace.slow(outcome.slowMs)
     try {
       await outcome.durable
       return stored(index, outcome.baseOffset)
@@ -86,14 +92,17 @@ export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<P
     response: produceResponse,
     handle(request, call) {
       const refusal = refuseAll(request)
-      const budget = conversionBudget()
+      const terms = { budget: conversionBudget(), isAnswered: request.acks !== 0 }
+      ingest.countRequest(principalOf(call))
       const responses = request.topicData.map(({ name, partitionData }) => ({
         name,
         partitionResponses: partitionData.map(data =>
-          refusal === undefined ? take(name, data, call, budget) : refuse(name, data, call, refusal),
+          refusal === undefined ? take(name, data, call, terms) : refuse(name, data, call, refusal),
         ),
       }))
-      return answer(request.acks, responses, problem => log.debug({ source: call.source, problem }, 'batch refused'))
+      return answer(request.acks, responses, call.pace.waitMs, problem =>
+        log.debug({ source: call.source, problem }, 'batch refused'),
+      )
     },
   }
 }
@@ -102,6 +111,7 @@ export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<P
 async function answer(
   acks: number,
   responses: { name: string; partitionResponses: Promise<PartitionResponse>[] }[],
+  throttleTimeMs: number,
   report: (problem: string) => void,
 ): Promise<Answer<ProduceResponseInput>> {
   const settled: ProduceResponseInput['responses'][number][] = []
@@ -113,13 +123,18 @@ async function answer(
     settled.push({ name, partitionResponses: partitions })
   }
   if (problem !== undefined) report(problem)
-  if (acks !== 0) return { response: { responses: settled, throttleTimeMs: 0 } }
+  if (acks !== 0) return { response: { responses: settled, throttleTimeMs } }
   return problem === undefined ? {} : { thenClose: `it asked for no answer (acks = 0), and a batch was refused: ${problem}` }
+}
+
+const behindRefused: BatchRefusal = {
+  errorCode: ErrorCode.NOT_ENOUGH_REPLICAS,
+  message: 'a batch before this one could not be taken for now: send both again, in order',
 }
 
 /** Whether the journal keeps the sequences of a stream that was refused for this; else the connection has to. */
 function isKnownStream(refusal: WriteRefusal['refusal']): boolean {
-  return refusal === 'OUT_OF_ORDER_SEQUENCE' || refusal === 'OLD_PRODUCER_EPOCH'
+  return refusal === 'OUT_OF_ORDER_SEQUENCE' || refusal === 'OLD_PRODUCER_EPOCH' || isOverload(refusal)
 }
 
 /** The first batch's header, for what can be told from it of a batch that is refused; older formats have no producers. */
