@@ -79,7 +79,7 @@ export class Journal {
   #indexed: Indexed
   /** Settles when the checkpoint that was asked for last has been written: they are written one after the other. */
   #checkpointing: Promise<void> = Promise.resolve()
-  /** What the last checkpoint said, to leave out one that would say the same. */
+  /** What the last checkpoint said, to leave out more than two that say the same. */
   #checkpointed = ''
   #checkpointTimer: NodeJS.Timeout | undefined
   /** True while a checkpoint is being written for room. */
@@ -233,7 +233,8 @@ export class Journal {
 
   async #writeCheckpoint(): Promise<void> {
     const said = JSON.stringify([this.#durable, this.#writer.lastSegment, this.#indexed])
-    if (said === this.#checkpointed) return
+    // Once more what the last one said is worth saying if the older of the two that are kept still holds segments.
+    if (said === this.#checkpointed && this.#checkpoints.forgettable >= this.#indexed.place.position) return
     await this.#checkpoints.write({
       journalId: this.#journalId,
       durable: this.#durable,
@@ -282,10 +283,11 @@ export class Journal {
     return this.#writer.durable
   }
 
-  /** Writes a checkpoint before its time, so that segments can be given up. */
+  /** Writes two checkpoints before their time, so that the segments before the older one can be given up. */
   async #makeRoom(): Promise<void> {
     if (this.#isMakingRoom) return
     this.#isMakingRoom = true
+    await this.#checkpointOrWarn()
     await this.#checkpointOrWarn()
     this.#isMakingRoom = false
   }

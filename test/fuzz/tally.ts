@@ -8,6 +8,8 @@ const MiB = 1024 * 1024
 
 export class Tally {
   worstWaitMs = 0
+  /** How often an insert had to wait for memory of the engine. */
+  memoryWaits = 0
   rows = { rows: 0, errors: 0 }
   readonly #cases = new Map<string, number>()
   readonly #answers = new Map<string, number>()
@@ -55,6 +57,7 @@ export class Tally {
       ...lines(this.#endings),
       `rows of the cases: ${this.rows.rows}, with an _error ${this.rows.errors}`,
       `largest resident memory: ${this.memoryLine}`,
+      `inserts that waited for memory of the engine: ${this.memoryWaits}`,
       `worst wait of the healthy client: ${Math.round(this.worstWaitMs)} ms`,
     ].join('\n')
   }

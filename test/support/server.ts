@@ -103,7 +103,7 @@ export class Server {
   readonly data: string
   /** What the server and its children have logged, through all restarts. */
   readonly log: LogLine[] = []
-  readonly #options: ServerOptions
+  #options: ServerOptions
   #process: ChildProcess | undefined
   #info: ServerInfo | undefined
   #ca = Buffer.alloc(0)
@@ -171,9 +171,10 @@ export class Server {
     return code
   }
 
-  /** Starts the server on the same data and ports, after it was killed, or after it was stopped here. */
-  async restart(): Promise<void> {
+  /** Starts the server on the same data and ports, after it was killed, or after it was stopped here; with other settings if given. */
+  async restart(settings?: Record<string, unknown>): Promise<void> {
     if (this.#process !== undefined) await this.kill('SIGTERM')
+    if (settings !== undefined) this.#options = { ...this.#options, settings }
     await this.#start()
   }
 
