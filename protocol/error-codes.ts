@@ -29,3 +29,10 @@ export const ErrorCode = {
 } as const
 
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode]
+
+const names = new Map<number, string>(Object.entries(ErrorCode).map(([name, code]) => [code, name]))
+
+/** The name of an error code, or the code where it is none of those above. */
+export function errorName(code: number): string {
+  return names.get(code) ?? String(code)
+}

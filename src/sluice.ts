@@ -6,13 +6,14 @@
  */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { errorName } from '../protocol/error-codes.ts'
 import { ByteBudget } from './base/byte-budget.ts'
 import { Child } from './base/child.ts'
 import { openDataLock } from './base/data-lock.ts'
 import { nodeFiles as files, replaceFile, type Files } from './base/files.ts'
 import { FreeSpace } from './base/free-space.ts'
 import { type Log } from './base/log.ts'
-import { createMetrics } from './base/metrics.ts'
+import { addDurations, addFigures, counter, createMetrics, gauge } from './base/metrics.ts'
 import { Authenticator } from './catalog/authenticator.ts'
 import { Authorizer } from './catalog/authorizer.ts'
 import { openCatalog } from './catalog/catalog.ts'
@@ -166,6 +167,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const authenticator = new Authenticator({ catalog })
   const authorizer = new Authorizer({ catalog, region: config.region })
 
+  const metrics = createMetrics()
   const journalDirectory = join(data, 'journal')
   const tellDurable = throttle(TELL_INDEXER_MS, () => indexer.send({ kind: 'durable', limit: journal.readLimit }))
   const journal = await Journal.open({
@@ -176,6 +178,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     checkpointIntervalMs: CHECKPOINT_INTERVAL_MS,
     log,
     onDurable: tellDurable,
+    onWritten: addDurations(metrics, { name: 'journal_write', help: 'How long a group of writes takes, with its sync.' }),
   })
   stops.add(() => journal.close())
   const producerIds = await ProducerIds.open({ files, directory: journalDirectory })
@@ -244,9 +247,11 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   })
   const projectQuotas = new Map(config.quotas.projects.map(quota => [quota.project, quota]))
   const quotas = new Quotas({ quotaOf: project => projectQuotas.get(project) ?? config.quotas })
+  const refusals = new Map<string, number>()
   const ingest = new Ingest({ authorizer, balancer, journal, room, quotas })
+  const countRefusal = (code: number): void => void refusals.set(errorName(code), (refusals.get(errorName(code)) ?? 0) + 1)
   const dispatcher: Dispatcher = new Dispatcher([
-    produceHandler({ ingest, log }),
+    produceHandler({ ingest, log, onRefused: countRefusal }),
     fetchHandler,
     listOffsetsHandler({ authorizer, journal }),
     metadataHandler(authorizer),
@@ -264,35 +269,25 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const wireDump = new WireDump({ files, directory: join(data, 'dumps') })
   const problems = (): string[] =>
     [engine.problem(), journal.problem, room.problem(), ...indexingProblems.values()].filter(found => found !== undefined)
-  const metrics = createMetrics([
-    { name: 'connections', help: 'Clients that are connected.', kind: 'gauge', read: () => admission.connections },
-    { name: 'connections_refused_total', help: 'Clients that were refused.', kind: 'counter', read: () => admission.refused },
-    {
-      name: 'handshakes_waiting',
-      help: 'Clients that wait for their turn to begin a TLS handshake.',
-      kind: 'gauge',
-      read: () => admission.handshakes.waiting,
-    },
-    {
-      name: 'buffered_bytes',
-      help: 'Bytes of requests that are held in memory.',
-      kind: 'gauge',
-      read: () => budgets.clients.heldBytes + budgets.strangers.heldBytes,
-    },
-    { name: 'journal_entries_total', help: 'Writes that are durable.', kind: 'counter', read: () => journal.durableEntries },
-    {
-      name: 'journal_bytes_total',
-      help: 'Bytes of the journal that are durable.',
-      kind: 'counter',
-      read: () => journal.readLimit.position,
-    },
-    {
-      name: 'journal_unindexed_bytes',
-      help: 'Bytes of the journal that are not in the store.',
-      kind: 'gauge',
-      read: () => journal.unindexedBytes,
-    },
-    { name: 'indexed_rows_total', help: 'Rows that were stored since the start.', kind: 'counter', read: () => indexedRows },
+  addFigures(metrics, [
+    gauge('connections', 'Clients that are connected.', () => admission.connections),
+    counter('connections_refused_total', 'Clients that were refused.', () => admission.refused),
+    gauge('handshakes_waiting', 'Clients that wait to begin a TLS handshake.', () => admission.handshakes.waiting),
+    gauge(
+      'buffered_bytes',
+      'Bytes of requests that are held in memory.',
+      () => budgets.clients.heldBytes + budgets.strangers.heldBytes,
+    ),
+    gauge('buffered_bytes_limit', 'As many may be held for clients with a right access key.', () => limits.bufferedBytes),
+    counter('refused_total', 'Partitions of Produce requests that were refused.', () => refusals, 'error'),
+    gauge('journal_waiting_entries', 'Writes that wait for the disk.', () => journal.waitingEntries),
+    counter('journal_entries_total', 'Writes that are durable.', () => journal.durableEntries),
+    counter('journal_bytes_total', 'Bytes of the journal that are durable.', () => journal.readLimit.position),
+    gauge('journal_held_bytes', 'Bytes of the journal that are kept.', () => journal.heldBytes),
+    gauge('journal_held_bytes_limit', 'As many may be kept: journal.maxBytes.', () => config.journal.maxBytes),
+    gauge('journal_unindexed_bytes', 'Bytes of the journal that are not in the store.', () => journal.unindexedBytes),
+    gauge('disk_free_bytes', 'Free bytes of the disk of the journal.', () => space.bytes ?? NaN),
+    counter('indexed_rows_total', 'Rows that were stored since the start.', () => indexedRows),
   ])
 
   // Control before the listeners: whoever sees a port open can also create what he wants to write to.

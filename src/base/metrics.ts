@@ -2,23 +2,53 @@
  * What a running sluice counts, for Prometheus. Figures that a part knows anyway are read from it when they are asked for, so
  * that nothing is counted twice.
  */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 
-/** A figure that is read when it is asked for. `kind` is how Prometheus treats it: a counter never falls. */
+/** A figure that is read when it is asked for: one number, or one for each value of `label`. */
 export interface Figure {
   name: string
   help: string
+  /** How Prometheus treats it: a counter never falls. */
   kind: 'counter' | 'gauge'
-  read: () => number
+  read: () => number | ReadonlyMap<string, number>
+  label?: string
 }
 
-export function createMetrics(figures: readonly Figure[]): Registry {
+export function gauge(name: string, help: string, read: () => number): Figure {
+  return { name, help, kind: 'gauge', read }
+}
+
+/** With `label`, `read` has a number for each of its values. */
+export function counter(name: string, help: string, read: Figure['read'], label?: string): Figure {
+  return { name, help, kind: 'counter', read, ...(label !== undefined && { label }) }
+}
+
+/** Figures of the process itself, for now. */
+export function createMetrics(): Registry {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  for (const { name, help, kind, read } of figures) {
-    const options = { name: `sluice_${name}`, help, registers: [registry] }
-    if (kind === 'gauge') new Gauge({ ...options, collect() { this.set(read()) } }) // prettier-ignore
-    else new Counter({ ...options, collect() { this.reset(); this.inc(read()) } }) // prettier-ignore
-  }
   return registry
+}
+
+export function addFigures(registry: Registry, figures: readonly Figure[]): void {
+  for (const { name, help, kind, read, label } of figures) {
+    const labelNames = label === undefined ? [] : [label]
+    const options = { name: `sluice_${name}`, help, registers: [registry], labelNames, collect }
+    const figure = kind === 'gauge' ? new Gauge(options) : new Counter(options)
+    const put = (labels: Record<string, string>, value: number): void =>
+      figure instanceof Gauge ? figure.set(labels, value) : figure.inc(labels, value)
+    function collect(): void {
+      figure.reset()
+      const found = read()
+      if (typeof found === 'number') put({}, found)
+      else for (const [value, number] of found) put({ [label!]: value }, number)
+    }
+  }
+}
+
+/** How long something takes: returns what is to be called with each duration, in milliseconds. */
+export function addDurations(registry: Registry, { name, help }: { name: string; help: string }): (ms: number) => void {
+  const buckets = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
+  const histogram = new Histogram({ name: `sluice_${name}_seconds`, help, buckets, registers: [registry] })
+  return ms => histogram.observe(ms / 1000)
 }

@@ -60,6 +60,8 @@ export interface JournalOptions {
   syncIntervalMs?: number
   log: Log
   now?: () => number
+  /** Called with how long each write of a group took, in milliseconds. */
+  onWritten?: (ms: number) => void
   /** Called after each group that became durable, with how far the journal may be read now. */
   onDurable?: (limit: ReadLimit) => void
 }
@@ -140,6 +142,11 @@ export class Journal {
   /** Why the last write failed; undefined if it did not. */
   get problem(): string | undefined {
     return this.#writer.problem
+  }
+
+  /** Writes that wait for their turn to be written. */
+  get waitingEntries(): number {
+    return this.#writer.waitingEntries
   }
 
   /** The bytes of the journal that are durable and not indexed. */

@@ -28,6 +28,8 @@ export interface JournalWriterOptions {
   now: () => number
   /** The journal's state as of the last durable entry. */
   saveState: () => unknown
+  /** Called with how long each write took, in milliseconds: with `always` until it was on disk. */
+  onWritten?: ((ms: number) => void) | undefined
   /** Called when a segment was begun. */
   onBegun: () => void
   /** Called with a segment that is not written any more. */
@@ -85,6 +87,11 @@ export class JournalWriter {
     return this.#problem
   }
 
+  /** How many entries wait to be written. */
+  get waitingEntries(): number {
+    return this.#pending.length
+  }
+
   /** Has an entry written with the next group. */
   add(pending: Pending): void {
     this.#pending.push(pending)
@@ -139,7 +146,9 @@ export class JournalWriter {
         if (this.#failure !== undefined) throw this.#failure
         const target = await this.#segmentFor(group)
         const { pieces, end } = sealGroup(group, target, { previous: this.#written, durableUpTo: this.#durable.position })
+        const startMs = performance.now()
         await target.file.write(pieces, target.offset)
+        this.#options.onWritten?.(performance.now() - startMs)
         target.offset = end.position - target.segment.base
         this.#written = end
       } catch (error) {

@@ -64,6 +64,8 @@ export class Connection implements Account {
   readonly #frames: FrameReader
   /** The client's address without its port, which would be a new one for each connection. */
   readonly #source: string
+  /** Who shares the memory for requests: the project, or the address of a stranger. */
+  #group: string
   readonly #log: Log
   readonly #refusedStreams = new RefusedStreams()
   readonly #pace = new Pace()
@@ -90,6 +92,7 @@ export class Connection implements Account {
     this.#options = options
     this.#socket = options.socket
     this.#source = plainAddress(options.socket.remoteAddress)
+    this.#group = this.#source
     this.#log = options.log.child({ peer: peerOf(options.socket) })
     this.#budget = options.budgets.strangers
     this.#budget.open(this)
@@ -119,6 +122,10 @@ export class Connection implements Account {
     })
     socket.setTimeout(options.limits.idleMs)
     this.#enter()
+  }
+
+  get group(): string {
+    return this.#group
   }
 
   onRoom(): void {
@@ -159,12 +166,12 @@ export class Connection implements Account {
 
   #hold(bytes: number): void {
     this.#heldBytes += bytes
-    this.#budget.hold(bytes)
+    this.#budget.hold(this, bytes)
   }
 
   #release(bytes: number): void {
     this.#heldBytes -= bytes
-    this.#budget.release(bytes)
+    this.#budget.release(this, bytes)
   }
 
   /** Whether the client has shown that it knows an access key of its project. */
@@ -333,7 +340,8 @@ export class Connection implements Account {
     const { session, limits, budgets } = this.#options
     if (session.principal === undefined) return
     clearTimeout(this.#deadline)
-    this.#moveTo(this.#hasRightKey ? budgets.clients : budgets.strangers)
+    if (this.#hasRightKey) this.#moveTo(budgets.clients, session.principal.project)
+    else this.#moveTo(budgets.strangers, this.#source)
     this.#frames.limitBytes = this.#hasRightKey ? limits.requestBytes : limits.unauthenticatedRequestBytes
     // The user of a wrong key is to see why, and is to have nothing else of it.
     if (!this.#hasRightKey) {
@@ -342,12 +350,13 @@ export class Connection implements Account {
     }
   }
 
-  #moveTo(budget: ByteBudget): void {
-    this.#budget.release(this.#heldBytes)
+  #moveTo(budget: ByteBudget, group: string): void {
+    this.#budget.release(this, this.#heldBytes)
     this.#budget.close(this)
     this.#budget = budget
+    this.#group = group
     this.#budget.open(this)
-    this.#budget.hold(this.#heldBytes)
+    this.#budget.hold(this, this.#heldBytes)
   }
 
   /** Sends the answers that are ready and have none before them. */

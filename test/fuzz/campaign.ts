@@ -247,10 +247,7 @@ class Campaign {
         this.#fail(`it was not to end like this: ${JSON.stringify(line).slice(0, 2000)}`, this.#make(watched.number))
     }
     // The engine has a bound, and an insert beside a merge of large logs may have to be tried again.
-    if (/MEMORY_LIMIT_EXCEEDED/.test(String(line['problem']))) {
-      this.#tally.memoryWaits++
-      return
-    }
+    if (/MEMORY_LIMIT_EXCEEDED/.test(String(line['problem']))) return void this.#tally.memoryWaits++
     // Nothing that a client sends is worth a warning, let alone an error: those are about the server's own disk, engine and bugs.
     // But for a client that is gone before it is accepted: it has no address any more, and is in no network then.
     const isNobody = line['source'] === ''

@@ -1,9 +1,8 @@
 /**
  * What happened in a campaign, counted, for people.
  */
-import { ErrorCode } from '../../protocol/error-codes.ts'
+import { errorName } from '../../protocol/error-codes.ts'
 
-const codeNames = new Map<number, string>(Object.entries(ErrorCode).map(([name, code]) => [code, name]))
 const MiB = 1024 * 1024
 
 export class Tally {
@@ -36,7 +35,7 @@ export class Tally {
   }
 
   addAnswer(api: string, codes: readonly number[]): void {
-    for (const code of new Set(codes)) add(this.#answers, `${api} ${codeNames.get(code) ?? code}`)
+    for (const code of new Set(codes)) add(this.#answers, `${api} ${errorName(code)}`)
   }
 
   addMemory(role: string, bytes: number): void {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { openProducer } from '../support/producer.ts'
+import { RawClient } from '../support/raw-client.ts'
 import { hasProc, Server } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 
@@ -50,14 +51,30 @@ describe('the health of a server', () => {
     await producer.disconnect()
     assert.equal(await readMetric('journal_entries_total'), before.entries + 5)
     assert((await readMetric('journal_bytes_total')) >= before.bytes + 5000)
+    // With its sync, each group of writes.
+    const groups = await readMetric('journal_write_seconds_count')
+    assert(groups > 0 && groups <= before.entries + 5)
     await until('all rows', async () => (await readMetric('indexed_rows_total')) === 10)
     await until('nothing that is not indexed', async () => (await readMetric('journal_unindexed_bytes')) === 0)
     await until('no connection', async () => (await readMetric('connections')) === 0)
   })
 
+  it('counts what is refused, by the error that producers are told', async () => {
+    const client = await RawClient.login(server, 'demo', await server.createKey('demo'))
+    const batch = { records: [{ value: 'x' }] }
+    await client.produce([
+      { topic: 'logs', partition: 9999, batch },
+      { topic: 'missing', batch },
+    ])
+    client.close()
+    const { text } = await server.get('/metrics')
+    assert.match(text, /^sluice_refused_total\{error="UNKNOWN_TOPIC_OR_PARTITION"\} 2$/m)
+  })
+
   it('explains each metric', async () => {
     const { text } = await server.get('/metrics')
-    for (const [, name] of text.matchAll(/^(sluice_\w+) /gm)) assert.match(text, new RegExp(`^# HELP ${name} .+\\.$`, 'm'))
+    for (const [, name] of text.matchAll(/^(sluice_\w+?)(?:_sum|_count)? /gm))
+      assert.match(text, new RegExp(`^# HELP ${name} .+\\.$`, 'm'))
   })
 
   it('knows no other pages', async () => {

@@ -31,9 +31,14 @@ type PartitionResponse = ProduceResponseInput['responses'][number]['partitionRes
 
 const ACKS = [-1, 0, 1]
 
-export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<ProduceRequest, ProduceResponseInput> {
-  const { ingest, log } = options
+export interface ProduceOptions {
+  ingest: Ingest
+  log: Log
+  /** Called with the error code of each partition that is refused. */
+  onRefused: (errorCode: number) => void
+}
 
+export function produceHandler({ ingest, log, onRefused }: ProduceOptions): Handler<ProduceRequest, ProduceResponseInput> {
   function refuseAll(request: ProduceRequest): BatchRefusal | undefined {
     if (request.transactionalId !== null && request.transactionalId !== '')
       return {
@@ -100,9 +105,10 @@ export function produceHandler(options: { ingest: Ingest; log: Log }): Handler<P
           refusal === undefined ? take(name, data, call, terms) : refuse(name, data, call, refusal),
         ),
       }))
-      return answer(request.acks, responses, call.pace.waitMs, problem =>
-        log.debug({ source: call.source, problem }, 'batch refused'),
-      )
+      return answer(request.acks, responses, call.pace.waitMs, (errorCode, problem) => {
+        onRefused(errorCode)
+        log.debug({ source: call.source, problem }, 'batch refused')
+      })
     },
   }
 }
@@ -112,17 +118,19 @@ async function answer(
   acks: number,
   responses: { name: string; partitionResponses: Promise<PartitionResponse>[] }[],
   throttleTimeMs: number,
-  report: (problem: string) => void,
+  report: (errorCode: number, problem: string) => void,
 ): Promise<Answer<ProduceResponseInput>> {
   const settled: ProduceResponseInput['responses'][number][] = []
   let problem: string | undefined
   for (const { name, partitionResponses } of responses) {
     const partitions = await Promise.all(partitionResponses)
-    for (const { errorCode, errorMessage } of partitions)
-      if (errorCode !== ErrorCode.NONE) problem ??= `topic ${JSON.stringify(name)}: ${errorMessage}`
+    for (const { errorCode, errorMessage } of partitions) {
+      if (errorCode === ErrorCode.NONE) continue
+      problem = `topic ${JSON.stringify(name)}: ${errorMessage}`
+      report(errorCode, problem)
+    }
     settled.push({ name, partitionResponses: partitions })
   }
-  if (problem !== undefined) report(problem)
   if (acks !== 0) return { response: { responses: settled, throttleTimeMs } }
   return problem === undefined ? {} : { thenClose: `it asked for no answer (acks = 0), and a batch was refused: ${problem}` }
 }

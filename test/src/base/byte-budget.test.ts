@@ -7,18 +7,20 @@ const LIMIT_BYTES = 1_000_000
 /** A connection that holds bytes of requests, of which some are not whole. */
 class Holder implements Account {
   readonly #budget: ByteBudget
+  readonly group: string
   heldBytes = 0
   unfinished = 0
   calls = 0
   isEvicted = false
 
-  constructor(budget: ByteBudget) {
+  constructor(budget: ByteBudget, group = 'demo') {
     this.#budget = budget
+    this.group = group
     budget.open(this)
   }
 
   hold(bytes: number, { unfinished = bytes } = {}): this {
-    this.#budget.hold(bytes)
+    this.#budget.hold(this, bytes)
     this.heldBytes += bytes
     this.unfinished += unfinished
     return this
@@ -27,7 +29,7 @@ class Holder implements Account {
   release(): void {
     const bytes = this.heldBytes
     this.heldBytes = this.unfinished = 0
-    this.#budget.release(bytes)
+    this.#budget.release(this, bytes)
   }
 
   onRoom(): void {
@@ -57,7 +59,7 @@ describe('ByteBudget', () => {
     holder.release()
     assert.equal(other.calls, 1)
     assert.equal(budget.heldBytes, 1)
-    budget.release(1)
+    budget.release(other, 1)
     assert.equal(other.calls, 1)
   })
 
@@ -66,7 +68,7 @@ describe('ByteBudget', () => {
     const holder = new Holder(budget).hold(LIMIT_BYTES)
     const waiting = Array.from({ length: 100 }, () => new Holder(budget))
     for (const account of waiting) budget.wait(account)
-    budget.release(2 * 65_536)
+    budget.release(holder, 2 * 65_536)
     assert.deepEqual(
       waiting.map(({ calls }) => calls),
       waiting.map((_, index) => (index < 2 ? 1 : 0)),
@@ -75,6 +77,20 @@ describe('ByteBudget', () => {
     holder.heldBytes -= 2 * 65_536
     holder.release()
     assert.equal(budget.heldBytes, 0)
+  })
+
+  it('gives room first to the group that holds the least, however many wait of another', () => {
+    const budget = new ByteBudget(LIMIT_BYTES)
+    const flood = new Holder(budget, 'flood').hold(LIMIT_BYTES - 1000)
+    const waiting = Array.from({ length: 100 }, () => new Holder(budget, 'flood'))
+    for (const account of waiting) budget.wait(account)
+    const modest = new Holder(budget, 'modest').hold(1000)
+    budget.wait(modest)
+    budget.release(flood, 65_536)
+    assert.equal(modest.calls, 1)
+    assert(waiting.every(({ calls }) => calls === 0))
+    budget.release(flood, 65_536)
+    assert.equal(waiting[0]?.calls, 1)
   })
 
   it('ends the largest unfinished requests where nothing else can give room, and no others', async () => {
