@@ -181,6 +181,11 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     onWritten: addDurations(metrics, { name: 'journal_write', help: 'How long a group of writes takes, with its sync.' }),
   })
   stops.add(() => journal.close())
+  if (config.journal.sync === 'interval')
+    log.warn(
+      { intervalMs: config.journal.syncIntervalMs },
+      'logs are acknowledged before they are on disk (journal.sync: interval): a power cut takes what was acknowledged since the last sync',
+    )
   const producerIds = await ProducerIds.open({ files, directory: journalDirectory })
 
   const indexingProblems = new Map<string, string>()
