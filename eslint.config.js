@@ -18,5 +18,5 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
-  { files: ['src/cli/**', 'bench/**', 'tools/**', 'test/clients/drivers/**', 'test/fuzz/**'], rules: { 'no-console': 'off' } },
+  { files: ['src/cli/**', 'bench/**', 'tools/**', 'test/clients/drivers/**', 'test/fuzz/**', 'test/crash/**', 'test/soak/**'], rules: { 'no-console': 'off' } },
 )

@@ -29,6 +29,11 @@ const tasks = {
     isBuilt: true,
     run: args => load('tools/test-clients.mjs', args),
   },
+  'test:crash': {
+    about: 'a server whose processes are killed again and again',
+    isBuilt: true,
+    run: args => load('dist/test/crash/crash.js', args),
+  },
   'test:fuzz': { about: 'a server under damaged requests', isBuilt: true, run: args => load('dist/test/fuzz/fuzz.js', args) },
   'test:update': {
     about: 'write the transcripts of test/golden anew, to be reviewed',

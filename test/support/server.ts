@@ -25,6 +25,8 @@ export interface ServerOptions {
   data?: string
   /** Names that the development certificate is for, beside those of this machine. */
   hosts?: string[]
+  /** Called with the data directory, which is there and empty, before the server starts for the first time. */
+  prepare?: (data: string) => Promise<void>
 }
 
 /** How a command ended. */
@@ -46,7 +48,7 @@ interface ServerInfo {
   ca: string
 }
 
-type Role = 'serve' | 'indexer' | 'engine'
+export type Role = 'serve' | 'indexer' | 'engine'
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
 
@@ -118,9 +120,22 @@ export class Server {
   static async start(options: ServerOptions = {}): Promise<Server> {
     const server = new Server(await makeDirectory(), options)
     await mkdir(dirname(server.data), { recursive: true })
+    if (options.prepare !== undefined) {
+      await mkdir(server.data)
+      await options.prepare(server.data)
+    }
     if (options.hosts !== undefined) await makeCertificates({ directory: join(server.data, 'certs'), hosts: options.hosts })
-    await server.#start()
+    try {
+      await server.#start()
+    } catch (error) {
+      await removeDirectory(server.directory)
+      throw error
+    }
     return server
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== undefined
   }
 
   get pid(): number {
@@ -154,7 +169,10 @@ export class Server {
     return processesIn(this.directory)
   }
 
-  /** Sends a signal to the server, or kills another part; resolves when that process is gone, with its exit code. */
+  /**
+   * Sends a signal to the server, or kills another part; resolves when that process is gone, with its exit code. After SIGKILL of the
+   * server its children may live on for a moment.
+   */
   async kill(signal: NodeJS.Signals = 'SIGKILL', role: Role = 'serve'): Promise<number | null> {
     if (role !== 'serve') {
       const pid = await until(`a running ${role}`, () => this.findPid(role))
@@ -164,14 +182,23 @@ export class Server {
     }
     const child = this.#process
     if (child === undefined) throw new Error('the server does not run')
-    const ended = once(child, 'close') as Promise<[number | null]>
+    // The children have the server's standard error too, and close it as the last of them ends.
+    const ended = once(child, signal === 'SIGKILL' ? 'exit' : 'close') as Promise<[number | null]>
     child.kill(signal)
     const [code] = await ended
     this.#process = undefined
     return code
   }
 
-  /** Starts the server on the same data and ports, after it was killed, or after it was stopped here; with other settings if given. */
+  /** Sends SIGKILL to all processes of these parts that there are; waits for nothing. Linux only. */
+  killNow(roles: readonly Role[]): void {
+    for (const { pid, role } of this.processes) if (role !== undefined && roles.includes(role)) killNow(pid)
+  }
+
+  /**
+   * Starts the server on the same data and ports, after it was killed, or after it was stopped here; with other settings if given.
+   * Rejects with what it says if it does not start.
+   */
   async restart(settings?: Record<string, unknown>): Promise<void> {
     if (this.#process !== undefined) await this.kill('SIGTERM')
     if (settings !== undefined) this.#options = { ...this.#options, settings }
@@ -182,6 +209,13 @@ export class Server {
   async remove(): Promise<void> {
     if (this.#process !== undefined) await this.kill('SIGTERM')
     await removeDirectory(this.directory)
+  }
+
+  /** Ends all processes of the server and leaves its directory where it is, to be looked at after the tests. */
+  abandon(): void {
+    directories.delete(this.directory)
+    for (const { pid } of this.processes) killNow(pid)
+    this.#process = undefined
   }
 
   /** Runs a command on the server's data directory. */
@@ -265,7 +299,7 @@ export class Server {
     const child = spawn(process.execPath, args, { cwd: this.directory, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = child
     const other: string[] = []
-    createInterface({ input: child.stderr }).on('line', line => {
+    const lines = createInterface({ input: child.stderr }).on('line', line => {
       if (process.env['SLUICE_TEST_LOG'] !== undefined) process.stderr.write(`${line}\n`)
       try {
         this.log.push(JSON.parse(line) as LogLine)
@@ -273,8 +307,12 @@ export class Server {
         other.push(line)
       }
     })
+    const read = once(lines, 'close')
     const info = await until('a server that takes logs', async () => {
-      if (child.exitCode !== null) return new Error(`the server ended with ${child.exitCode}: ${other.join('\n')}`)
+      // A server that ended by itself has ended its children too; what it said is there to its last line.
+      if (child.exitCode !== null) await read
+      const ending = child.exitCode ?? child.signalCode
+      if (ending !== null) return new Error(`the server ended with ${ending}: ${other.join('\n')}`)
       const found = await readFile(this.infoFile, 'utf8').catch(() => undefined)
       if (found === undefined) return undefined
       const parsed = JSON.parse(found) as ServerInfo
@@ -282,7 +320,7 @@ export class Server {
       return parsed.pid === child.pid ? parsed : undefined
     })
     if (info instanceof Error) {
-      await removeDirectory(this.directory)
+      this.#process = undefined
       throw info
     }
     this.#info = info

@@ -9,8 +9,9 @@ const POLL_MS = 25
 export async function until<Answer>(
   what: string,
   ask: () => Answer | false | undefined | Promise<Answer | false | undefined>,
+  deadlineMs = DEADLINE_MS,
 ): Promise<Answer> {
-  const deadline = Date.now() + DEADLINE_MS
+  const deadline = Date.now() + deadlineMs
   for (;;) {
     const answer = await ask()
     if (answer !== false && answer !== undefined) return answer
