@@ -14,10 +14,10 @@
 import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'
 import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 export interface MakeOptions {
   /** Where the files lie; made, with mode 0700, if it is missing. */
@@ -68,6 +68,7 @@ export async function makeCertificates({ directory, hosts, log = () => {} }: Mak
   if (!(await needsRenewal(directory, names))) return { caFile, certFile, keyFile, hosts: names, isNew: false }
 
   await mkdir(directory, { recursive: true, mode: 0o700 })
+  await syncDirectory(dirname(directory))
   const authority = (await readAuthority(directory)) ?? (await makeAuthority(directory, log))
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
   const certificate = await signServer(authority, keys.publicKey, names)
@@ -211,7 +212,18 @@ function toPem(key: webcrypto.CryptoKey): string {
   return KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
+/** On disk when it resolves: clients are told to trust a CA once, and another one after a power cut would be none to them. */
 async function replace(path: string, content: string, mode: number): Promise<void> {
-  await writeFile(`${path}.new`, content, { mode })
+  await writeFile(`${path}.new`, content, { mode, flush: true })
   await rename(`${path}.new`, path)
+  await syncDirectory(dirname(path))
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
 }

@@ -204,12 +204,16 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     onMessage(message) {
       if (message.kind === 'indexed') {
         indexedRows += message.rows
+        indexingProblems.delete('')
         journal.setIndexed(message.indexed)
       } else if (message.kind === 'dropped') forgetLogstore(message.logstoreId)
       else if (message.problem === null) indexingProblems.delete(message.logstoreId)
       else indexingProblems.set(message.logstoreId, message.problem)
     },
-    onEnd: () => indexingProblems.clear(),
+    onEnd() {
+      // A journal that cannot be read ends the process, again and again; any other problem is the next one's to find anew.
+      for (const logstoreId of indexingProblems.keys()) if (logstoreId !== '') indexingProblems.delete(logstoreId)
+    },
   })
   const tellCatalog = (): void =>
     indexer.send({ kind: 'catalog', logstores: catalog.listLogstores(), deleted: catalog.listDeletedLogstores() })

@@ -36,7 +36,9 @@ for (const command of [
 try {
   await program.parseAsync()
 } catch (error) {
-  const isExpected = error instanceof SluiceError || error instanceof CertificateError
+  // What the system says of a file is a sentence too; any other error is a bug, and says where.
+  const isSystem = error instanceof Error && 'syscall' in error
+  const isExpected = error instanceof SluiceError || error instanceof CertificateError || isSystem
   console.error(`sluice: ${isExpected ? error.message : ((error as Error).stack ?? String(error))}`)
   // Whatever is still open must not keep a failed command alive.
   process.exit(1)

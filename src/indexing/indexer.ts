@@ -88,9 +88,9 @@ export class Indexer {
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
     this.#wake()
-    const stored = Promise.resolve(this.#running).then(() =>
-      Promise.all([...this.#writers.values()].map(writer => writer.drain())),
-    )
+    const drain = () => Promise.all([...this.#writers.values()].map(writer => writer.drain()))
+    // Where the journal cannot be read any further, what lies before that place is stored all the same.
+    const stored = Promise.resolve(this.#running).then(drain, drain)
     await Promise.race([stored, elapsed(graceMs)])
     await Promise.race([Promise.all([...this.#writers.values()].map(writer => writer.stop())), elapsed(STOP_MS)])
     await this.#reader.close()

@@ -23,8 +23,10 @@ const send = runAsChild<ToIndexer, FromIndexer>({
         const { journalDirectory: directory, nodeId, indexed, logLevel } = message
         log.level = logLevel
         indexer = new Indexer({ files: nodeFiles, directory, indexed, store, nodeId, log, tell: send })
-        void indexer.run().catch((error: unknown) => {
+        void indexer.run().catch(async (error: unknown) => {
           log.fatal({ err: error }, 'the journal cannot be read; what was acknowledged stays in it')
+          await indexer?.stop(GRACE_MS)
+          send({ kind: 'problem', logstoreId: '', problem: (error as Error).message })
           process.exit(1)
         })
         break

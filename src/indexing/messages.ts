@@ -22,5 +22,8 @@ export type FromIndexer =
   | { kind: 'indexed'; indexed: Indexed; rows: number }
   /** The table of a deleted logstore is gone. */
   | { kind: 'dropped'; logstoreId: string }
-  /** What keeps a logstore from being indexed, or null when it goes on; a logstore id of '' means the journal itself. */
+  /**
+   * What keeps a logstore from being indexed, or null when it goes on; a logstore id of '' means the journal itself, whose problem is
+   * over when more is indexed.
+   */
   | { kind: 'problem'; logstoreId: string; problem: string | null }

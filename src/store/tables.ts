@@ -50,14 +50,18 @@ const tableSettings =
 /** A hundred years, so that the end of a log's time is one that the engine can hold. */
 const maxRetentionDays = 36_500
 
+/** A definition has some KB; other programs may fill the disk while it is written. */
+const minFreeBytes = 32 * 1024 * 1024
+
 /**
  * Makes the logstore's table and view, or brings them up to date: fields that were added since get their columns, a new
  * retention its TTL. Older rows get a new column's values when they are read.
  *
  * A table that belongs to a logstore of `deletedIds` is dropped first. Rejects with TABLE_NOT_OURS if the name is taken by
- * anything else.
+ * anything else, with STORE_UNAVAILABLE if the disk is about to be full.
  */
 export async function ensureTable(client: ClickHouseClient, logstore: Logstore, deletedIds: ReadonlySet<string>): Promise<void> {
+  await checkRoom(client)
   const name = tableNameOf(logstore)
   let found = await findTable(client, name)
   if (found?.logstoreId !== undefined && found.logstoreId !== logstore.id && deletedIds.has(found.logstoreId)) {
@@ -77,6 +81,19 @@ export async function ensureTable(client: ClickHouseClient, logstore: Logstore, 
     client,
     `CREATE OR REPLACE VIEW ${quoteIdentifier(name.viewDatabase)}.${viewName} AS SELECT * FROM ${quoteTable(name)}`,
   )
+}
+
+/**
+ * On a full disk ClickHouse leaves a file of no bytes where the definition of a table or view ought to be, with ALTER also in place
+ * of the one that was there, and without an error. It does not start any more with such a file.
+ */
+async function checkRoom(client: ClickHouseClient): Promise<void> {
+  const answer = await client.query({ query: 'SELECT toFloat64(filesystemAvailable()) AS bytes', format: 'JSONEachRow' })
+  const [free] = await answer.json<{ bytes: number }>()
+  if (free !== undefined && free.bytes < minFreeBytes)
+    throw sluiceError('STORE_UNAVAILABLE', {
+      problem: `its disk has ${free.bytes} bytes left; tables are made and changed with ${minFreeBytes} and more`,
+    })
 }
 
 /** Drops the logstore's table and view; does nothing if there is no table or it is another's. */
