@@ -1,0 +1,160 @@
+/**
+ * Files of the journal that were damaged while no server ran: what was acknowledged is never skipped without a word.
+ */
+import assert from 'node:assert/strict'
+import { cp, open, readdir, readFile, rm, truncate } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { nodeFiles } from '../../src/base/files.ts'
+import { type Checkpoint } from '../../src/journal/checkpoint.ts'
+import { SegmentReader } from '../../src/journal/reader.ts'
+import { listSegments } from '../../src/journal/segments.ts'
+import { RawClient } from '../support/raw-client.ts'
+import { hasProc, Server } from '../support/server.ts'
+import { until } from '../support/wait.ts'
+
+const RECORDS = 30
+const RECORD_BYTES = 100_000
+/** Smaller than all of them together, so that some of them are in segments behind which others lie. */
+const settings = { journal: { segmentBytes: '1 MiB' } }
+
+/** A group of the journal: the write of one record. */
+interface Written {
+  file: string
+  offset: number
+  length: number
+  /** Whether the newest checkpoint lies behind it. */
+  isCheckpointed: boolean
+  /** Whether another group of the same file lies behind it. */
+  isFollowed: boolean
+}
+
+describe('a journal that was damaged while no server ran', function () {
+  let server: Server
+  let journal: string
+  let copy: string
+  let groups: Written[]
+
+  before(async function () {
+    // The indexer is found through /proc.
+    if (!hasProc) return this.skip()
+    server = await Server.start({ settings })
+    journal = join(server.data, 'journal')
+    copy = join(server.directory, 'journal.copy')
+    await server.createLogstore('demo/logs', { shards: 1 })
+    const password = await server.createKey('demo')
+    // An indexer that stands still: everything is acknowledged, and in the journal only.
+    process.kill(await until('an indexer', () => server.findPid('indexer')), 'SIGSTOP')
+    const client = await RawClient.login(server, 'demo', password)
+    for (let record = 0; record < RECORDS; record++) {
+      const value = `${record} ${'x'.repeat(RECORD_BYTES)}`
+      const [answer] = await client.produce([{ topic: 'logs', batch: { records: [{ value }] } }])
+      assert.equal(answer?.errorCode, 0)
+    }
+    client.close()
+    await killAll()
+    await cp(journal, copy, { recursive: true })
+    groups = await readGroups()
+  })
+
+  after(() => server?.remove())
+
+  afterEach(async () => {
+    if (server.isRunning) await killAll()
+    await rm(journal, { recursive: true })
+    await cp(copy, journal, { recursive: true })
+  })
+
+  async function killAll(): Promise<void> {
+    server.killNow(['indexer', 'engine'])
+    await server.kill('SIGKILL')
+    await until('the end of all processes', () => server.processes.length === 0)
+  }
+
+  async function readGroups(): Promise<Written[]> {
+    const newest = (await readdir(journal))
+      .filter(name => /^checkpoint-\d+\.json$/.test(name))
+      .sort()
+      .at(-1)!
+    const [line] = (await readFile(join(journal, newest), 'utf8')).split('\n')
+    const { durable } = JSON.parse(line!) as Checkpoint
+    const found: Written[] = []
+    const segments = await listSegments(nodeFiles, journal)
+    for (const [index, segment] of segments.entries()) {
+      const reader = await SegmentReader.open(nodeFiles, segment)
+      const end = segments[index + 1]?.base ?? Infinity
+      for (let place = reader.firstPlace; place.position < end;) {
+        const group = await reader.read(place, end)
+        if ('problem' in group) break
+        const isFollowed = group.end.position < end && !('problem' in (await reader.read(group.end, end)))
+        const isCheckpointed = group.end.position <= durable.position
+        const offset = place.position - segment.base
+        found.push({ file: segment.path, offset, length: group.bytes.length, isCheckpointed, isFollowed })
+        place = group.end
+      }
+      await reader.close()
+    }
+    assert.equal(found.length, RECORDS)
+    return found
+  }
+
+  async function change(file: string, position: number, alter: (bytes: Buffer) => void, length = 1): Promise<void> {
+    const handle = await open(file, 'r+')
+    const bytes = Buffer.alloc(length)
+    await handle.read(bytes, 0, length, position)
+    alter(bytes)
+    await handle.write(bytes, 0, length, position)
+    await handle.close()
+  }
+
+  const damages: Record<string, (group: Written) => Promise<void>> = {
+    'a bit that has flipped': ({ file, offset, length }) =>
+      change(file, offset + Math.floor(length / 2), bytes => void (bytes[0]! ^= 4)),
+    'a stretch that was overwritten with zeros': ({ file, offset }) => change(file, offset, bytes => bytes.fill(0), 4096),
+    'a stretch that was overwritten with another': ({ file, offset }) =>
+      change(file, offset + 20_000, bytes => bytes.fill('other'), 50_000),
+  }
+
+  for (const [damage, make] of Object.entries(damages))
+    it(`by ${damage} behind the checkpoint keeps the server from starting, which says where`, async () => {
+      const group = groups.findLast(({ isCheckpointed, isFollowed }) => !isCheckpointed && isFollowed)
+      assert(group !== undefined, 'there is no group behind the checkpoint and before another one')
+      await make(group)
+      const refusal = await server.restart().then(
+        () => 'it started',
+        (error: Error) => error.message,
+      )
+      const [, position, file] =
+        /^the server ended with 1: sluice: the journal is damaged: .+ at byte (\d+) of (.+); what/.exec(refusal) ?? []
+      assert.equal(file, group.file, refusal)
+      assert(Number(position) >= group.offset && Number(position) < group.offset + group.length, refusal)
+      assert(!refusal.includes('\n'), refusal)
+    })
+
+  const cuts: typeof damages = {
+    'a stretch that was overwritten with another': damages['a stretch that was overwritten with another']!,
+    'the end of its file that is cut off': ({ file, offset }) => truncate(file, offset + 20_000),
+  }
+  for (const [damage, make] of Object.entries(cuts))
+    it(`by ${damage} before the checkpoint is indexed up to that place, and the server says why not further`, async () => {
+      const index = groups.findIndex(({ isCheckpointed, isFollowed }, at) => at > 2 && isCheckpointed && isFollowed)
+      const group = groups[index]!
+      await make(group)
+      await server.restart()
+      const log = await until('a line that says where', () =>
+        server.log.findLast(({ msg }) => msg === 'the journal cannot be read; what was acknowledged stays in it'),
+      )
+      assert.match(JSON.stringify(log), new RegExp(`byte \\d+ of [^"]*${basename(group.file)}`))
+      await until('a server that is not ready', async () => {
+        const { status, text } = await server.get('/readyz')
+        return status === 503 && text.includes('the journal is damaged')
+      })
+      await server.waitForRows('demo/logs', index)
+      assert.equal(await server.countRows('demo/logs'), index)
+    })
+
+  it('has everything when it is whole again', async () => {
+    await server.restart()
+    await server.waitForRows('demo/logs', RECORDS)
+    assert.equal(await server.countRows('demo/logs'), RECORDS)
+  })
+})
