@@ -35,6 +35,11 @@ const tasks = {
     run: args => load('dist/test/crash/crash.js', args),
   },
   'test:fuzz': { about: 'a server under damaged requests', isBuilt: true, run: args => load('dist/test/fuzz/fuzz.js', args) },
+  'test:soak': {
+    about: 'a server under a mixed load for a long time, with restarts',
+    isBuilt: true,
+    run: args => load('dist/test/soak/soak.js', args),
+  },
   'test:update': {
     about: 'write the transcripts of test/golden anew, to be reviewed',
     isBuilt: true,

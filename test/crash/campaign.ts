@@ -10,12 +10,11 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CompressionTypes } from 'kafkajs'
 import { Random } from '../protocol/random.ts'
-import { findAnomalies, readRows, type Comparison, type Row } from '../support/anomalies.ts'
 import { LibrdkafkaClient, prepareLibrdkafka } from '../support/librdkafka-client.ts'
 import { RecordStream, type Promised } from '../support/record-stream.ts'
 import { Server } from '../support/server.ts'
 import { KafkajsClient, type StreamingClient } from '../support/streaming.ts'
-import { until } from '../support/wait.ts'
+import { Verifier, type Verified } from '../support/verifier.ts'
 import { countProblems, countsOf, MAX_ANOMALIES, type ClientCounts, type CrashState, type Target } from './state.ts'
 
 export interface CrashOptions {
@@ -23,6 +22,8 @@ export interface CrashOptions {
   state: CrashState
   /** The number of cycles to come to, with those that the state has already. */
   cycles: number
+  /** Whether librdkafka may be downloaded if it is not there. */
+  mayInstall: boolean
   /** Called with what is to be shown. */
   report: (text: string) => void
   /** Called after each round. */
@@ -37,8 +38,6 @@ const LOGSTORES: Readonly<Record<string, number>> = { wide: 4, narrow: 1 }
 /** A cycle is short, and indexing gets less far in it than the clients do; a round lets it catch up. */
 const CYCLES_PER_ROUND = 5
 const PROGRESS_MS = 10_000
-/** The engine may have been killed so often that it is started again only after its longest back-off. */
-const INDEXED_MS = 180_000
 
 /** Half of the cycles kill the server, whose memory is what a crash takes away. */
 const DRAWN: readonly Target[] = ['server', 'server', 'server', 'start', 'start', 'indexer', 'indexer', 'engine', 'all', 'all']
@@ -70,9 +69,7 @@ class Campaign {
   readonly #options: CrashOptions
   readonly #streams: RecordStream[] = []
   readonly #clients: StreamingClient[] = []
-  /** The entries before this one were compared, and the rows that each logstore has of them. */
-  #nextEntry = 0
-  readonly #comparedRows = new Map(Object.keys(LOGSTORES).map(topic => [topic, 0]))
+  readonly #verifier: Verifier
   /** Cycles since the last round. */
   #unverified = 0
   #beganAt = Date.now()
@@ -81,6 +78,10 @@ class Campaign {
   constructor(server: Server, options: CrashOptions) {
     this.#server = server
     this.#options = options
+    this.#verifier = new Verifier(
+      server,
+      Object.keys(LOGSTORES).map(name => `${PROJECT}/${name}`),
+    )
     this.#segmentsBefore = options.state.segments
   }
 
@@ -128,8 +129,8 @@ class Campaign {
         this.#clients.push(await KafkajsClient.connect(server, { ...base, ...gzip, name, streams }))
       }
     }
-    const python = await prepareLibrdkafka().catch((error: Error) => {
-      this.#options.report(`without librdkafka, which could not be installed: ${error.message.split('\n')[0]}`)
+    const python = await prepareLibrdkafka(this.#options).catch((error: Error) => {
+      this.#options.report(`without librdkafka: ${error.message.split('\n')[0]}`)
     })
     if (python === undefined) return
     for (const promised of ['once', 'again'] as const) {
@@ -170,20 +171,10 @@ class Campaign {
   async #verify(): Promise<void> {
     const { state, onVerified } = this.#options
     await Promise.all(this.#clients.map(client => client.pause()))
-    await until('everything to be indexed', () => this.#isIndexed(), INDEXED_MS)
-    let nextEntry = this.#nextEntry
-    for (const topic of Object.keys(LOGSTORES)) {
-      const rows = await readRows(this.#server, `${PROJECT}/${topic}`, this.#nextEntry)
-      const streams = this.#streams.filter(stream => stream.topic === topic)
-      this.#count(topic, rows, findAnomalies(topic, streams, rows))
-      nextEntry = rows.reduce((next, { entry }) => Math.max(next, entry + 1), nextEntry)
-      // What was compared before must still be there, and nothing new among it.
-      const known = this.#comparedRows.get(topic)! + rows.length
-      const found = await this.#server.countRows(`${PROJECT}/${topic}`)
-      if (found !== known) state.failures.push(`${topic} has ${found} rows, ${known} were compared: some came or went afterwards`)
-      this.#comparedRows.set(topic, known)
+    for (const verified of await this.#verifier.verify(this.#streams)) {
+      this.#count(verified)
+      if (verified.problem !== undefined) state.failures.push(verified.problem)
     }
-    this.#nextEntry = nextEntry
     state.segments = await this.#countSegments()
     state.cycles += this.#unverified
     this.#unverified = 0
@@ -194,7 +185,7 @@ class Campaign {
     if (countProblems(state) === 0) for (const client of this.#clients) client.start()
   }
 
-  #count(topic: string, rows: readonly Row[], { anomalies, repeated }: Comparison): void {
+  #count({ topic, rows, anomalies, repeated }: Verified): void {
     const { state } = this.#options
     for (const stream of this.#streams.filter(found => found.topic === topic)) {
       const counts = countsOf(state, stream.client)
@@ -206,11 +197,6 @@ class Campaign {
     for (const [stream, count] of repeated) countsOf(state, clientOf(stream)).repeated += count
     for (const { kind, stream } of anomalies) countsOf(state, clientOf(stream))[kind]++
     state.anomalies.push(...anomalies.slice(0, MAX_ANOMALIES - state.anomalies.length))
-  }
-
-  async #isIndexed(): Promise<boolean> {
-    const [ready, metrics] = await Promise.all([this.#server.get('/readyz'), this.#server.get('/metrics')])
-    return ready.status === 200 && /^sluice_journal_unindexed_bytes 0$/m.test(metrics.text)
   }
 
   /** They are numbered from 1, through all starts. */

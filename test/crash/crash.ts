@@ -65,6 +65,7 @@ else if (!hasProc) {
   await runCampaign({
     state,
     cycles,
+    mayInstall: true,
     report,
     signal,
     ...(resume !== undefined && { onVerified: now => writeState(resume, now) }),

@@ -10,6 +10,7 @@ import { RawClient } from '../support/raw-client.ts'
 import { RecordStream } from '../support/record-stream.ts'
 import { Server } from '../support/server.ts'
 import { KafkajsClient } from '../support/streaming.ts'
+import { waitUntilIndexed } from '../support/verifier.ts'
 import { until } from '../support/wait.ts'
 
 const MiB = 1024 * 1024
@@ -38,10 +39,7 @@ async function waitForMore(clients: readonly KafkajsClient[]): Promise<void> {
 /** Has the clients pause, and compares what they know with the rows. */
 async function assertStored(server: Server, clients: readonly KafkajsClient[]): Promise<void> {
   for (const client of clients) await client.pause()
-  await server.whenReady()
-  await until('everything to be indexed', async () =>
-    /^sluice_journal_unindexed_bytes 0$/m.test((await server.get('/metrics')).text),
-  )
+  await waitUntilIndexed(server)
   const rows = await readRows(server, 'demo/logs', 0)
   const { anomalies } = findAnomalies(
     'logs',

@@ -3,6 +3,7 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -30,9 +31,11 @@ const driver = fileURLToPath(new URL('../../../test/clients/drivers/python/confl
 /** A record that is not delivered is tried again without end; the pause fails if that takes longer. */
 const SETTLE_MS = 120_000
 
-/** The interpreter with the client installed; rejects with the reason where it cannot be. */
-export function prepareLibrdkafka(): Promise<string> {
-  return preparePython(join('.cache', 'clients', `confluent-kafka-${VERSION}`), [`confluent-kafka==${VERSION}`])
+/** The interpreter with the client installed; rejects with the reason where it cannot be, or is not and may not be. */
+export async function prepareLibrdkafka({ mayInstall }: { mayInstall: boolean }): Promise<string> {
+  const directory = join('.cache', 'clients', `confluent-kafka-${VERSION}`)
+  if (!mayInstall && !existsSync(join(directory, '.built'))) throw new Error('it is not there yet')
+  return preparePython(directory, [`confluent-kafka==${VERSION}`])
 }
 
 export class LibrdkafkaClient implements StreamingClient {
