@@ -63,8 +63,9 @@ export const errorKinds = {
   JOURNAL_DAMAGED: kind(
     500,
     ({ file, position, problem }: { file: string; position: number; problem: string }) =>
-      `the journal is damaged: ${problem} at byte ${position} of ${file}; what lies behind it was acknowledged, so nothing is skipped: ` +
-      'restore the file from a backup of the disk, or move the journal aside to go on without it',
+      `the journal is damaged: ${problem} at byte ${position} of ${file}; it was acknowledged, so nothing is skipped: ` +
+      '"sluice journal verify" says which logs are in it; restore the file from a backup of the disk, ' +
+      'or move the journal aside to go on without it',
   ),
   JOURNAL_FORMAT: kind(
     500,

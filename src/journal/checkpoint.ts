@@ -36,6 +36,14 @@ export interface Checkpoint {
 
 export type CheckpointContent = Omit<Checkpoint, 'version'>
 
+/** A file that is named as a checkpoint. */
+export interface CheckpointFile {
+  path: string
+  number: number
+  /** Undefined if it cannot be read, or was removed in the meantime. */
+  checkpoint: Checkpoint | undefined
+}
+
 export class Checkpoints {
   readonly #files: Files
   readonly #directory: string
@@ -54,18 +62,12 @@ export class Checkpoints {
   /** The newest checkpoint that can be read; undefined if there is none. Rejects with JOURNAL_FORMAT if a newer sluice wrote it. */
   async load(): Promise<Checkpoint | undefined> {
     let newest: Checkpoint | undefined
-    for (const name of await this.#files.list(this.#directory)) {
-      const number = Number(/^checkpoint-(\d{16})\.json$/.exec(name)?.[1] ?? NaN)
-      if (Number.isNaN(number)) continue
+    for (const { path, number, checkpoint } of await readCheckpoints(this.#files, this.#directory)) {
       this.#newest = number
-      const path = join(this.#directory, name)
-      const checkpoint = decodeCheckpoint(await this.#files.readFile(path).catch(() => undefined))
       if (checkpoint === undefined) {
         this.#unneeded.push(path)
         continue
       }
-      if (checkpoint.version > CHECKPOINT_VERSION)
-        throw sluiceError('JOURNAL_FORMAT', { file: path, version: checkpoint.version, newest: CHECKPOINT_VERSION })
       this.#keep(path, checkpoint)
       newest = checkpoint
     }
@@ -92,6 +94,32 @@ export class Checkpoints {
     this.#kept.push({ path, indexed: indexed.place.position })
     if (this.#kept.length > 2) this.#unneeded.push(this.#kept.shift()!.path)
   }
+}
+
+/** The checkpoints of a journal, oldest first. Rejects with JOURNAL_FORMAT if a newer sluice wrote one. */
+export async function readCheckpoints(files: Files, directory: string): Promise<CheckpointFile[]> {
+  const found: CheckpointFile[] = []
+  for (const name of await files.list(directory)) {
+    const number = checkpointNumber(name)
+    if (number === undefined) continue
+    const path = join(directory, name)
+    found.push({ path, number, checkpoint: await readCheckpoint(files, path) })
+  }
+  return found
+}
+
+/** The number that a checkpoint has by its name; undefined if the name is not that of a checkpoint. */
+export function checkpointNumber(name: string): number | undefined {
+  const [, digits] = /^checkpoint-(\d{16})\.json$/.exec(name) ?? []
+  return digits === undefined ? undefined : Number(digits)
+}
+
+/** The checkpoint in a file; undefined if it cannot be read. Rejects with JOURNAL_FORMAT if a newer sluice wrote it. */
+export async function readCheckpoint(files: Files, path: string): Promise<Checkpoint | undefined> {
+  const checkpoint = decodeCheckpoint(await files.readFile(path).catch(() => undefined))
+  if (checkpoint !== undefined && checkpoint.version > CHECKPOINT_VERSION)
+    throw sluiceError('JOURNAL_FORMAT', { file: path, version: checkpoint.version, newest: CHECKPOINT_VERSION })
+  return checkpoint
 }
 
 function encodeCheckpoint(checkpoint: Checkpoint): Buffer {

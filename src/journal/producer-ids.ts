@@ -27,10 +27,7 @@ export class ProducerIds {
   }
 
   static async open(options: { files: Files; directory: string }): Promise<ProducerIds> {
-    const path = join(options.directory, 'producer-ids')
-    const text = (await options.files.readFile(path))?.toString('latin1').trim() ?? '0'
-    if (!/^\d{1,15}$/.test(text)) throw sluiceError('JOURNAL_DAMAGED', { file: path, position: 0, problem: 'it holds no number' })
-    return new ProducerIds(options.files, path, Number(text))
+    return new ProducerIds(options.files, pathIn(options.directory), await readReservedIds(options.files, options.directory))
   }
 
   /** An id that no producer ever had. Rejects if the disk fails. */
@@ -48,4 +45,16 @@ export class ProducerIds {
       this.#reserving = undefined
     }
   }
+}
+
+/** The ids below this one are reserved: they may have been given. Rejects with JOURNAL_DAMAGED if the file holds no number. */
+export async function readReservedIds(files: Files, directory: string): Promise<number> {
+  const path = pathIn(directory)
+  const text = (await files.readFile(path))?.toString('latin1').trim() ?? '0'
+  if (!/^\d{1,15}$/.test(text)) throw sluiceError('JOURNAL_DAMAGED', { file: path, position: 0, problem: 'it holds no number' })
+  return Number(text)
+}
+
+function pathIn(directory: string): string {
+  return join(directory, 'producer-ids')
 }

@@ -13,7 +13,8 @@ import { type BatchHeader } from '../../protocol/records/batch.ts'
 
 /** How many batches a client may have in flight and resend in any order: Kafka's own number. */
 const KEPT_BATCHES = 5
-const KEPT_MS = 24 * 60 * 60 * 1000
+/** How long a stream is remembered after its last batch. */
+export const KEPT_MS = 24 * 60 * 60 * 1000
 /** How long a refusal is enforced against the bound: longer than any client's request time-out and deeper than its pipeline. */
 const REFUSAL_MS = 10 * 60 * 1000
 const LARGEST_SEQUENCE = 0x7fffffff

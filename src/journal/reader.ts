@@ -29,6 +29,9 @@ export interface Group {
   entries: DecodedEntry[]
 }
 
+/** The problem of a place where no group of the segment's life begins. */
+export const NO_GROUP = 'there is no group'
+
 /** What a segment holds at a place that is not a whole group. */
 export interface BadGroup {
   problem: string
@@ -65,7 +68,7 @@ export class SegmentReader {
     const bad = (problem: string, at = 0): BadGroup => ({ problem, offset: offset + at })
     const { generation, base } = this.segment
     const header = decodeGroupHeader(await this.#bytes(offset, GROUP_HEADER_BYTES, limit - base), generation, place.position)
-    if (header === undefined) return bad('there is no group')
+    if (header === undefined) return bad(NO_GROUP)
     if (header.firstEntry !== place.entry || header.chain !== place.chain) return bad('a group does not follow the one before')
     const bytes = await this.#bytes(offset, header.length, limit - base)
     if (bytes.length < header.length) return bad('a group is cut')

@@ -1,21 +1,17 @@
 /**
- * Opens what an earlier life has left: verifies the journal from the checkpoint on, tells the tail from damage, and adds up
- * the state.
- *
- * The tail is what was being written when the process or the power went: it was never acknowledged and is cut. Damage is a
- * group that cannot be read although it was synced; it was acknowledged, so it is never skipped. The two look alike where they
- * lie, and are told apart by what was written later: a segment that begins behind, the checkpoint, or a later group that says
- * up to where everything was durable when it was written.
+ * Opens what an earlier life has left: verifies the journal from the checkpoint on, cuts the tail and stops at damage
+ * (`damage.ts` tells the two apart), and adds up the state.
  */
 import { randomUUID } from 'node:crypto'
 import { sluiceError } from '../base/errors.ts'
 import { type Files } from '../base/files.ts'
 import { type Log } from '../base/log.ts'
 import { type Checkpoint, type Checkpoints, type Indexed } from './checkpoint.ts'
+import { findMissingSegment, isTail, type Known } from './damage.ts'
 import { type DecodedEntry, type Place } from './format.ts'
 import { sequencedBatches } from './producer-states.ts'
 import { SegmentReader, type Group } from './reader.ts'
-import { durableUpToBehind, listSegments, type Segment } from './segments.ts'
+import { listSegments, type Segment } from './segments.ts'
 import { JournalState, type SavedState } from './state.ts'
 
 export interface Recovered {
@@ -29,6 +25,8 @@ export interface Recovered {
   indexed: Indexed
 }
 
+const PROGRESS_MS = 3000
+
 const BEGINNING: Place = { position: 0, entry: 0, chain: 0 }
 
 export async function recoverJournal(options: {
@@ -37,12 +35,15 @@ export async function recoverJournal(options: {
   checkpoints: Checkpoints
   maxStreams: number
   log: Log
+  /** How often the log is told how far reading has come. */
+  progressMs?: number
 }): Promise<Recovered> {
-  const { files, directory, checkpoints, log } = options
+  const { files, directory, checkpoints, log, progressMs = PROGRESS_MS } = options
   const checkpoint = await checkpoints.load()
   const unreadable: string[] = []
   const segments = await listSegments(files, directory, unreadable)
-  checkSegments(segments, unreadable, checkpoint, directory)
+  const missing = findMissingSegment(segments, unreadable, checkpoint, directory)
+  if (missing !== undefined) throw sluiceError('JOURNAL_DAMAGED', missing)
   const last = segments.at(-1)
   const state = new JournalState(options.maxStreams)
   const start = findStart(checkpoint, last)
@@ -50,14 +51,16 @@ export async function recoverJournal(options: {
   if (checkpoint === undefined && last !== undefined)
     log.warn('no checkpoint can be read: the journal is read from its last segment on, and the store is asked what it holds')
 
+  const tellProgress = await progressIn(log, progressMs, { files, from: start.place.position, last })
   let end = start.place
   let entries = 0
   for (const [index, segment] of segments.entries()) {
     const segmentEnd = segments[index + 1]?.base ?? Infinity
     if (segmentEnd <= end.position) continue
-    const read = await readSegment(files, segment, end, { segmentEnd, durable: checkpoint?.durable.position ?? 0 }, entry =>
-      addUp(state, entry),
-    )
+    const read = await readSegment(files, segment, end, { segmentEnd, durable: checkpoint?.durable.position ?? 0 }, group => {
+      for (const entry of group.entries) addUp(state, entry)
+      tellProgress(group.end.position)
+    })
     end = read.end
     entries += read.entries
     if (segment === last) await rewriteGroups(files, segment, read.unsynced)
@@ -74,45 +77,36 @@ export async function recoverJournal(options: {
   }
 }
 
+/** Tells the log now and then up to which position the journal has been read, while a start has much to read. */
+async function progressIn(
+  log: Log,
+  intervalMs: number,
+  { files, from, last }: { files: Files; from: number; last: Segment | undefined },
+): Promise<(position: number) => void> {
+  // Where in the last file the journal ends is found out by reading it.
+  const upToBytes = last === undefined ? 0 : last.base + (await sizeOf(files, last.path)) - from
+  let toldMs = performance.now()
+  return position => {
+    if (performance.now() - toldMs < intervalMs) return
+    toldMs = performance.now()
+    log.info({ readBytes: position - from, upToBytes }, 'the journal is being read')
+  }
+}
+
+async function sizeOf(files: Files, path: string): Promise<number> {
+  const file = await files.open(path, { readOnly: true })
+  try {
+    return await file.size()
+  } finally {
+    await file.close()
+  }
+}
+
 /** Where to begin reading, and the state there: at the checkpoint, or for want of one at the last segment's own header. */
 function findStart(checkpoint: Checkpoint | undefined, last: Segment | undefined): { place: Place; state?: SavedState } {
   if (checkpoint !== undefined) return { place: checkpoint.durable, state: checkpoint.state }
   if (last === undefined) return { place: BEGINNING }
   return { place: placeOf(last), state: JSON.parse(last.state.toString('utf8')) as SavedState }
-}
-
-/** Rejects a set of segments that is not all there from where the journal is not indexed yet, or not all of this journal. */
-function checkSegments(
-  segments: readonly Segment[],
-  unreadable: readonly string[],
-  checkpoint: Checkpoint | undefined,
-  directory: string,
-): void {
-  const damaged = (file: string, position: number, problem: string): Error =>
-    sluiceError('JOURNAL_DAMAGED', { file, position, problem })
-  const journalId = checkpoint?.journalId ?? segments[0]?.journalId
-  const stranger = segments.find(segment => segment.journalId !== journalId)
-  if (stranger !== undefined) throw damaged(stranger.path, 0, 'the file belongs to another journal')
-
-  // A header is on disk before its file is named, so one that cannot be read was once good. Before the last segment that is
-  // seen by the gap it leaves.
-  const headless = unreadable.at(-1)
-  if (headless !== undefined && headless > (segments.at(-1)?.path ?? ''))
-    throw damaged(headless, 0, 'the header of a segment cannot be read')
-
-  const position = checkpoint?.indexed.place.position ?? segments[0]?.base ?? 0
-  const needed = segments.slice(
-    Math.max(
-      0,
-      segments.findLastIndex(({ base }) => base <= position),
-    ),
-  )
-  const isWhole =
-    (needed[0]?.base ?? Infinity) <= position &&
-    needed.every(({ number }, index) => number === needed[0]!.number + index) &&
-    needed.at(-1)!.number >= (checkpoint?.segment ?? 0)
-  const isNew = checkpoint === undefined && segments.length === 0
-  if (!isWhole && !isNew) throw damaged(directory, position, 'a segment that may not be indexed yet is missing')
 }
 
 /**
@@ -140,8 +134,8 @@ async function readSegment(
   files: Files,
   segment: Segment,
   from: Place,
-  known: { segmentEnd: number; durable: number },
-  take: (entry: DecodedEntry) => void,
+  known: Known,
+  take: (group: Group) => void,
 ): Promise<{ end: Place; entries: number; unsynced: Group[] }> {
   const reader = await SegmentReader.open(files, segment)
   try {
@@ -153,13 +147,12 @@ async function readSegment(
     while (place.position < known.segmentEnd) {
       const group = await reader.read(place, known.segmentEnd)
       if ('problem' in group) {
-        const durable = Math.max(known.durable, await durableUpToBehind(files, segment, place.position - segment.base))
-        const isTail = known.segmentEnd === Infinity && durable <= place.position
-        if (!isTail) throw sluiceError('JOURNAL_DAMAGED', { file: segment.path, position: group.offset, problem: group.problem })
+        if (!(await isTail(files, segment, place, known)))
+          throw sluiceError('JOURNAL_DAMAGED', { file: segment.path, position: group.offset, problem: group.problem })
         // A segment without a group adds nothing: the journal ends where it did before.
         return { end: place === first ? from : place, entries, unsynced }
       }
-      for (const entry of group.entries) take(entry)
+      take(group)
       entries += group.entries.length
       place = group.end
       unsynced = [...unsynced.filter(({ begin }) => begin.position >= group.durableUpTo), group]
@@ -170,7 +163,8 @@ async function readSegment(
   }
 }
 
-function addUp(state: JournalState, entry: DecodedEntry): void {
+/** Adds an entry to the state that those before it make up. */
+export function addUp(state: JournalState, entry: DecodedEntry): void {
   const offsets = state.shard(entry.logstoreId, entry.shard)
   offsets.taken = offsets.durable = entry.baseOffset + entry.recordCount
   state.receive(entry.receivedMs)

@@ -18,6 +18,7 @@ import {
   encodeSegmentHeader,
   firstGroupOffset,
   FORMAT_VERSION,
+  type GroupHeader,
   type SegmentHeader,
 } from './format.ts'
 
@@ -41,20 +42,35 @@ export function segmentPath(directory: string, number: number): string {
 export async function listSegments(files: Files, directory: string, unreadable: string[] = []): Promise<Segment[]> {
   const segments: Segment[] = []
   for (const name of await files.list(directory)) {
-    const number = Number(/^(\d{16})\.segment$/.exec(name)?.[1] ?? NaN)
-    if (Number.isNaN(number)) continue
+    const number = segmentNumber(name)
+    if (number === undefined) continue
     const path = join(directory, name)
     const header = await readSegmentHeader(files, path)
     if (header === undefined) unreadable.push(path)
     if (header?.number !== number) continue
-    if (header.formatVersion > FORMAT_VERSION)
-      throw sluiceError('JOURNAL_FORMAT', { file: path, version: header.formatVersion, newest: FORMAT_VERSION })
     segments.push({ ...header, path })
   }
   return segments
 }
 
-async function readSegmentHeader(files: Files, path: string): Promise<SegmentHeader | undefined> {
+/** The number that a segment file has by its name; undefined if the name is not that of a segment. */
+export function segmentNumber(name: string): number | undefined {
+  const [, digits] = /^(\d{16})\.segment$/.exec(name) ?? []
+  return digits === undefined ? undefined : Number(digits)
+}
+
+/**
+ * What stands at the beginning of a segment file; undefined if that is no header, or there is no such file. Rejects with
+ * JOURNAL_FORMAT if a newer version wrote it.
+ */
+export async function readSegmentHeader(files: Files, path: string): Promise<SegmentHeader | undefined> {
+  const header = await readHeader(files, path)
+  if (header !== undefined && header.formatVersion > FORMAT_VERSION)
+    throw sluiceError('JOURNAL_FORMAT', { file: path, version: header.formatVersion, newest: FORMAT_VERSION })
+  return header
+}
+
+async function readHeader(files: Files, path: string): Promise<SegmentHeader | undefined> {
   const file = await files.open(path, { readOnly: true }).catch((error: unknown) => {
     // It was recycled since its name was read.
     if (isSystemError(error, 'ENOENT')) return undefined
@@ -79,20 +95,19 @@ async function readSegmentHeader(files: Files, path: string): Promise<SegmentHea
 }
 
 /**
- * The furthest position that was known to be durable when one of the groups behind `offset` of the file was written; 0 if no
- * group of this life of the segment lies there.
+ * The headers of the groups of this life of the segment that begin behind `offset` of the file, whatever lies between them. The
+ * groups themselves may be damaged.
  */
-export async function durableUpToBehind(files: Files, segment: Segment, offset: number): Promise<number> {
+export async function* groupHeadersBehind(files: Files, segment: Segment, offset: number): AsyncGenerator<GroupHeader, void> {
   const file = await files.open(segment.path, { readOnly: true })
   try {
-    let durableUpTo = 0
     const window = Buffer.alloc(256 * BLOCK_BYTES)
-    for (let start = offset + BLOCK_BYTES; ; start += window.length) {
+    for (let start = offset - (offset % BLOCK_BYTES) + BLOCK_BYTES; ; start += window.length) {
       const length = await file.read(window, start)
-      if (length === 0) return durableUpTo
+      if (length === 0) return
       for (let at = 0; at < length; at += BLOCK_BYTES) {
         const header = decodeGroupHeader(window.subarray(at, length), segment.generation, segment.base + start + at)
-        durableUpTo = Math.max(durableUpTo, header?.durableUpTo ?? 0)
+        if (header !== undefined) yield header
       }
     }
   } finally {

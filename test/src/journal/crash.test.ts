@@ -22,6 +22,7 @@ import {
   NGINX,
   openJournal,
   turns,
+  verify,
   writeOf,
 } from './fixtures.ts'
 
@@ -72,9 +73,11 @@ class World {
   async live(files: MemoryFiles, steps: number, isOver: () => boolean): Promise<void> {
     for (const producer of this.producers) producer.awaited.clear()
     this.isOpen = false
+    await assertUndamaged(files.copy())
     const journal = await openJournal(files)
     if (isOver()) return
     this.isOpen = true
+    await assertUndamaged(files.copy())
     await this.check(files.copy(), journal)
     for (let step = 0; step < steps && !isOver(); step++) {
       const { random } = this
@@ -220,6 +223,13 @@ class World {
     }
     for (const id of this.acknowledged.keys()) assert(seen.has(id), `${id} was acknowledged and is there`)
   }
+}
+
+/** A crash leaves a tail at most, which nobody who verifies the journal takes for damage. */
+async function assertUndamaged(files: MemoryFiles): Promise<void> {
+  if (!files.paths.some(path => path.startsWith(DIRECTORY))) return
+  const { damages, lostLogs, recycled } = await verify(files)
+  assert.deepEqual({ damages, lostLogs, recycled }, { damages: [], lostLogs: [], recycled: [] })
 }
 
 function isSystemError(error: unknown): boolean {

@@ -9,8 +9,10 @@ import { buildBatch, type BatchInput } from '../../../protocol/records/build-bat
 import { type Files } from '../../../src/base/files.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import { type DecodedEntry, type Place } from '../../../src/journal/format.ts'
+import { listJournal } from '../../../src/journal/inspection.ts'
 import { Journal, type Appended, type JournalOptions, type Write } from '../../../src/journal/journal.ts'
 import { JournalReader, type ReadLimit } from '../../../src/journal/reader.ts'
+import { verifyJournal, type Verification } from '../../../src/journal/verification.ts'
 import { Random } from '../../protocol/random.ts'
 import { MemoryFiles, type Fault, type Operation } from '../../support/memory-files.ts'
 
@@ -159,4 +161,9 @@ export async function forSeeds(runs: number, check: (seed: number) => Promise<vo
       throw new Error(`SLUICE_SEED=${seed} repeats: ${(error as Error).message}`, { cause: error })
     }
   }
+}
+
+/** What verifying the journal finds; every logstore of these tests exists. */
+export async function verify(files: Files): Promise<Verification> {
+  return verifyJournal({ files, journal: await listJournal(files, DIRECTORY), isLogstore: () => true })
 }
