@@ -9,6 +9,7 @@ import { SluiceError } from '../base/errors.ts'
 import { certsCommand } from './certs.ts'
 import { dumpCommand } from './dump.ts'
 import { inspectCommand } from './inspect.ts'
+import { journalCommand } from './journal.ts'
 import { keyCommand } from './key.ts'
 import { logstoreCommand } from './logstore.ts'
 import { projectCommand } from './project.ts'
@@ -29,6 +30,7 @@ for (const command of [
   queryCommand(),
   dumpCommand(),
   inspectCommand(),
+  journalCommand(),
   certsCommand(),
 ])
   program.addCommand(command)
