@@ -10,6 +10,7 @@ import { errorName } from '../protocol/error-codes.ts'
 import { ByteBudget } from './base/byte-budget.ts'
 import { Child } from './base/child.ts'
 import { openDataLock } from './base/data-lock.ts'
+import { findFileSystem, findFileSystemDoubts } from './base/file-system.ts'
 import { nodeFiles as files, replaceFile, type Files } from './base/files.ts'
 import { FreeSpace } from './base/free-space.ts'
 import { type Log } from './base/log.ts'
@@ -164,6 +165,7 @@ export async function startSluice(config: Config, log: Log, journalFiles = files
 async function start(config: Config, log: Log, journalFiles: Files, stops: Stops): Promise<Running & { info: ServerInfo }> {
   const { data, limits } = config
   const { catalog, store } = await openBase(config, 'sluice serve', stops)
+  await warnOfFileSystem(data, log)
   const authenticator = new Authenticator({ catalog })
   const authorizer = new Authorizer({ catalog, region: config.region })
 
@@ -320,6 +322,14 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   await replaceFile(files, serverInfoPath(data), Buffer.from(`${JSON.stringify(info, null, 2)}\n`))
   stops.add(() => rm(serverInfoPath(data), { force: true }))
   return { info, close: () => stops.run() }
+}
+
+/** A server on such a file system works, and keeps no promise that it makes. */
+async function warnOfFileSystem(data: string, log: Log): Promise<void> {
+  const fileSystem = await findFileSystem(data)
+  if (fileSystem === undefined) return
+  const doubt = findFileSystemDoubts(fileSystem).find(({ kind }) => kind === 'network' || kind === 'volatile')
+  if (doubt !== undefined) log.warn({ data, fileSystem: fileSystem.type }, `${doubt.says}; ${doubt.advice}`)
 }
 
 /** Calls `act` at most once per `intervalMs`: a while after the first of any number of calls. */

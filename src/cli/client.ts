@@ -40,6 +40,13 @@ export async function withControl<Result>(config: Config, act: (control: Control
   }
 }
 
+/** What the running server answers to a GET; undefined if none runs on the data directory. */
+export async function askServer({ data }: Config, url: string): Promise<{ status: number; text: string } | undefined> {
+  if (!(await answers(controlSocketPath(data)))) return undefined
+  const answer = await exchange(controlSocketPath(data), 'GET', url)
+  return { status: answer.statusCode ?? 500, text: await readText(answer) }
+}
+
 async function openIfNobodyListens(config: Config): Promise<Running | undefined> {
   const deadline = Date.now() + WAIT_MS
   for (;;) {
@@ -66,10 +73,19 @@ function answers(path: string): Promise<boolean> {
 }
 
 async function send(path: string, method: string, url: string, body?: unknown): Promise<IncomingMessage> {
+  const answer = await exchange(path, method, url, body)
+  if ((answer.statusCode ?? 500) < 400) return answer
+  const { code, message } = JSON.parse(await readText(answer)) as { code?: ErrorName; message: string }
+  // Only the HTTP server itself answers without one of our codes, when it is being closed.
+  if (code === undefined) throw sluiceError('SERVER_UNREACHABLE', { problem: 'it is stopping' })
+  throw new SluiceError(code, message, {})
+}
+
+async function exchange(path: string, method: string, url: string, body?: unknown): Promise<IncomingMessage> {
   const payload = body === undefined ? undefined : JSON.stringify(body)
   const headers =
     payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }
-  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+  return new Promise<IncomingMessage>((resolve, reject) => {
     const sent = request(
       { method, path: url, headers, createConnection: () => withSocketPath(path, short => connect(short)) },
       resolve,
@@ -77,11 +93,6 @@ async function send(path: string, method: string, url: string, body?: unknown): 
     sent.once('error', (error: Error) => reject(sluiceError('SERVER_UNREACHABLE', { problem: error.message }, error)))
     sent.end(payload)
   })
-  if ((answer.statusCode ?? 500) < 400) return answer
-  const { code, message } = JSON.parse(await readText(answer)) as { code?: ErrorName; message: string }
-  // Only the HTTP server itself answers without one of our codes, when it is being closed.
-  if (code === undefined) throw sluiceError('SERVER_UNREACHABLE', { problem: 'it is stopping' })
-  throw new SluiceError(code, message, {})
 }
 
 async function readText(answer: IncomingMessage): Promise<string> {

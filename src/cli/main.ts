@@ -7,6 +7,7 @@ import { Command } from 'commander'
 import { CertificateError } from '../../certs/development.ts'
 import { SluiceError } from '../base/errors.ts'
 import { certsCommand } from './certs.ts'
+import { doctorCommand } from './doctor.ts'
 import { dumpCommand } from './dump.ts'
 import { inspectCommand } from './inspect.ts'
 import { journalCommand } from './journal.ts'
@@ -31,6 +32,7 @@ for (const command of [
   dumpCommand(),
   inspectCommand(),
   journalCommand(),
+  doctorCommand(),
   certsCommand(),
 ])
   program.addCommand(command)

@@ -179,6 +179,40 @@ describe('the commands', () => {
       assert.deepEqual(rows, [{ content: 'd', offset: 0 }])
     })
 
+    it('look into the journal while it is written, and find it whole', async () => {
+      const { id } = await server.createLogstore('demo/looked', { shards: 1 })
+      await send(server, password, 'looked', ['first log', 'second log'])
+      const lines = parseLines(await server.run('journal', 'inspect', '--records', '--json'))
+      const entry = lines.findLast(({ kind }) => kind === 'entry')
+      assert.deepEqual([entry?.['logstoreId'], entry?.['logstore'], entry?.['recordCount']], [id, 'demo/looked', 2])
+      assert.match(await server.run('journal', 'inspect', '--records'), /^ {4}\S+: second log$/m)
+      let isOver = false
+      const writing = (async () => {
+        while (!isOver) await send(server, password, 'looked', ['x'.repeat(100_000)])
+      })()
+      const verified = await Promise.all([1, 2, 3].map(() => server.cli('journal', 'verify')))
+      isOver = true
+      await writing
+      for (const { code, stdout, stderr } of verified) {
+        assert.deepEqual([code, stderr], [0, ''], stdout)
+        assert.match(stdout, /\nnothing is damaged\n$/)
+      }
+    })
+
+    it('examine the running server', async () => {
+      await server.whenReady()
+      const findings = parseLines((await server.cli('doctor', '--json')).stdout).filter(({ check }) => check === 'server')
+      assert.deepEqual(
+        findings.map(({ verdict }) => verdict),
+        ['ok', 'ok'],
+      )
+      assert.equal(
+        findings[0]!['says'],
+        `runs as process ${server.pid}; ports: internet ${server.port()}, intranet ${server.port('intranet')}, http ${server.port('http')}`,
+      )
+      assert.equal(findings[1]!['says'], 'takes logs and indexes them')
+    })
+
     it('delete a logstore that is being written to', async () => {
       for (let round = 0; round < 5; round++) {
         await server.createLogstore('demo/busy', { shards: 1 })
