@@ -91,6 +91,8 @@ interface StreamState {
   usedMs: number
   /** When the batch that comes next was refused or lost; undefined if it was not. */
   refusedMs: number | undefined
+  /** The epoch before this one: what a start has to know as long as no batch of this one is durable. */
+  before: StreamState | undefined
 }
 
 /** A stream as it is written down, durable batches only. */
@@ -157,12 +159,14 @@ export class ProducerStates {
 
   /** Forgets the batches of entry `firstLostEntry` and behind: their write failed, each stream goes on where it was before. */
   rollBack(firstLostEntry: number): void {
-    for (const state of this.#states.values()) {
-      const firstLost = state.taken.findIndex(batch => batch.entry >= firstLostEntry)
-      if (firstLost === -1) continue
-      state.nextSequence = state.taken[firstLost]!.firstSequence
-      state.refusedMs = state.usedMs
-      state.taken.length = firstLost
+    for (const newest of this.#states.values()) {
+      for (let state: StreamState | undefined = newest; state !== undefined; state = state.before) {
+        const firstLost = state.taken.findIndex(batch => batch.entry >= firstLostEntry)
+        if (firstLost === -1) continue
+        state.nextSequence = state.taken[firstLost]!.firstSequence
+        state.refusedMs = state.usedMs
+        state.taken.length = firstLost
+      }
     }
   }
 
@@ -175,9 +179,12 @@ export class ProducerStates {
   save(nowMs: number): SavedStream[] {
     this.#expire(nowMs, this.#maxStreams)
     const saved: SavedStream[] = []
-    for (const { stream, epoch, usedMs, taken } of this.#states.values()) {
+    for (const newest of this.#states.values()) {
+      let state: StreamState | undefined = newest
+      while (state !== undefined && !this.#hasDurable(state)) state = state.before
+      if (state === undefined) continue
+      const { stream, epoch, usedMs, taken } = state
       const durable = taken.filter(batch => batch.entry < this.#durableEntry)
-      if (durable.length === 0) continue
       saved.push({
         ...stream,
         epoch,
@@ -205,12 +212,26 @@ export class ProducerStates {
     const state =
       known !== undefined && known.epoch === batch.epoch
         ? known
-        : { stream, epoch: batch.epoch, nextSequence: batch.firstSequence, taken: [], usedMs: nowMs, refusedMs: undefined }
+        : {
+            stream,
+            epoch: batch.epoch,
+            nextSequence: batch.firstSequence,
+            taken: [],
+            usedMs: nowMs,
+            refusedMs: undefined,
+            before: known?.taken.length === 0 ? known.before : known,
+          }
     state.usedMs = nowMs
+    if (this.#hasDurable(state)) state.before = undefined
+    else if (state.before !== undefined && this.#hasDurable(state.before)) state.before.before = undefined
     this.#states.delete(key)
     this.#expire(nowMs, this.#maxStreams - 1)
     this.#states.set(key, state)
     return state
+  }
+
+  #hasDurable({ taken }: StreamState): boolean {
+    return taken.some(batch => batch.entry < this.#durableEntry)
   }
 
   /**

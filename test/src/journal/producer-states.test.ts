@@ -161,6 +161,31 @@ describe('the state of a producer', () => {
     await store(again, { producer: sequence(4) })
   })
 
+  it('knows after a crash what an older epoch has stored, while a newer one has stored nothing', async () => {
+    for (const becomes of ['lost', 'refused', 'open'] as const) {
+      const files = newFiles()
+      const journal = await openJournal(files)
+      await store(journal, { producer: sequence(0, 3) })
+      if (becomes === 'open') {
+        faultOnce(files, isGroupWrite, { hang: true, reached: 'none' })
+        take(journal, { producer: sequence(0, 4) })
+        await turns(3)
+        await journal.checkpoint()
+      } else {
+        faultOnce(files, isGroupWrite, { fail: 'EIO', reached: 'none' })
+        if (becomes === 'refused') journal.refuse(stream, batch(0, 1, 4))
+        // The header of the next segment is written after this, and says what is known.
+        const lost = take(journal, { clientId: 'lost', producer: becomes === 'lost' ? sequence(0, 4) : {} })
+        await assert.rejects(lost.durable)
+      }
+      const next = await openJournal(files.cutPower())
+      assert.equal(take(next, { producer: sequence(0, 3) }).isDuplicate, true, becomes)
+      assert.equal(next.append(writeOf({ producer: sequence(1, 4) })), 'OUT_OF_ORDER_SEQUENCE')
+      await store(next, { producer: sequence(0, 4) })
+      assert.equal(next.append(writeOf({ producer: sequence(1, 3) })), 'OLD_PRODUCER_EPOCH')
+    }
+  })
+
   it('is not kept for batches without a producer id, whatever else they say', async () => {
     const journal = await openJournal(newFiles())
     for (let time = 0; time < 3; time++)
