@@ -18,5 +18,17 @@ export default tseslint.config(
       'no-console': 'error',
     },
   },
-  { files: ['src/cli/**', 'bench/**', 'tools/**', 'test/clients/drivers/**', 'test/fuzz/**', 'test/crash/**', 'test/soak/**'], rules: { 'no-console': 'off' } },
+  {
+    files: [
+      'src/cli/**',
+      'bench/**',
+      'tools/**',
+      'test/clients/drivers/**',
+      'test/crash/**',
+      'test/fuzz/**',
+      'test/sim/**',
+      'test/soak/**',
+    ],
+    rules: { 'no-console': 'off' },
+  },
 )

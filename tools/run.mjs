@@ -40,6 +40,11 @@ const tasks = {
     isBuilt: true,
     run: args => load('dist/test/soak/soak.js', args),
   },
+  'test:sim': {
+    about: 'simulations of journal, ingest and indexer, by seeds',
+    isBuilt: true,
+    run: args => load('dist/test/sim/sim.js', args),
+  },
   'test:update': {
     about: 'write the transcripts of test/golden anew, to be reviewed',
     isBuilt: true,
