@@ -154,10 +154,11 @@ export class Journal {
     return Math.max(0, this.#durable.position - this.#indexed.place.position)
   }
 
-  /** The bytes of the journal that are on disk and may not be given up yet. */
+  /** The bytes of the journal that may not be given up yet. Files are given up as a whole: up to two segments more are on disk. */
   get heldBytes(): number {
     const { position } = this.#durable
-    return position - (this.#finished[0]?.base ?? this.#writer.openBase ?? position)
+    const first = this.#finished[0]?.base ?? this.#writer.openBase ?? position
+    return position - Math.max(first, this.#checkpoints.forgettable)
   }
 
   /** How far the journal may be read. */

@@ -23,9 +23,9 @@ export const mutations: readonly Mutation[] = [
     about: 'a group is acknowledged while it is still being written',
     changes: [
       {
-        file: 'src/journal/journal.js',
+        file: 'src/journal/writer.js',
         from: 'await target.file.write(pieces, target.offset);',
-        to: 'void target.file.write(pieces, target.offset).catch(ignore);',
+        to: 'void target.file.write(pieces, target.offset).catch(() => {});',
       },
     ],
   },
@@ -35,7 +35,7 @@ export const mutations: readonly Mutation[] = [
     changes: [
       {
         file: 'src/journal/segments.js',
-        from: 'this.#files.open(this.#nextPath, { durable: true })',
+        from: 'this.#files.open(this.#nextPath, { durable: this.#syncsWrites })',
         to: 'this.#files.open(this.#nextPath)',
       },
     ],
@@ -58,7 +58,7 @@ export const mutations: readonly Mutation[] = [
       {
         file: 'src/journal/recovery.js',
         from: 'end: place === first ? from : place,',
-        to: 'end: lastGroup?.begin ?? from,',
+        to: 'end: unsynced.at(-1)?.begin ?? from,',
       },
     ],
   },
@@ -72,9 +72,15 @@ export const mutations: readonly Mutation[] = [
     about: 'the groups behind one that failed are written all the same',
     changes: [
       {
+        file: 'src/journal/writer.js',
+        from: 'const lost = this.#pending;',
+        to: 'const lost = this.#pending.splice(0, 1);\n        for (const { entry } of this.#pending) entry.number -= 1;',
+      },
+      { file: 'src/journal/writer.js', from: 'this.#pending = [];\n        this.#unsynced = [];', to: 'this.#unsynced = [];' },
+      {
         file: 'src/journal/journal.js',
-        from: 'const lost = this.#pending;\n        this.#pending = [];\n        this.#nextEntry = this.#durable.entry;',
-        to: 'const lost = this.#pending.splice(0, 1);\n        for (const { entry } of this.#pending) entry.number -= 1;\n        this.#nextEntry -= 1;',
+        from: 'this.#nextEntry = firstLostEntry;',
+        to: 'this.#nextEntry -= 1;',
       },
     ],
   },
@@ -93,7 +99,7 @@ export const mutations: readonly Mutation[] = [
     name: 'stale-group-taken',
     about: 'a group of an earlier life of a file is taken for the next one',
     changes: [
-      { file: 'src/journal/journal.js', from: 'generation: randomInt(2 ** 32),', to: 'generation: 0,' },
+      { file: 'src/journal/writer.js', from: 'generation: randomInt(2 ** 32),', to: 'generation: 0,' },
       { file: 'src/journal/format.js', from: 'header.position === position && ', to: '' },
       { file: 'src/journal/reader.js', from: 'header.firstEntry !== place.entry || header.chain !== place.chain', to: 'false' },
     ],

@@ -12,11 +12,14 @@ import { Indexer } from '../../src/indexing/indexer.ts'
 import { type FromIndexer, type ToIndexer } from '../../src/indexing/messages.ts'
 import { Balancer } from '../../src/ingest/balancer.ts'
 import { Ingest } from '../../src/ingest/ingest.ts'
+import { Quotas } from '../../src/ingest/quotas.ts'
+import { Room } from '../../src/ingest/room.ts'
 import { type DecodedEntry } from '../../src/journal/format.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { JournalReader } from '../../src/journal/reader.ts'
 import { type Call } from '../../src/kafka/handler.ts'
 import { produceHandler } from '../../src/kafka/handlers/produce.ts'
+import { Pace } from '../../src/kafka/pace.ts'
 import { RefusedStreams } from '../../src/kafka/refused-streams.ts'
 import { type Session } from '../../src/kafka/session.ts'
 import { type Random } from '../protocol/random.ts'
@@ -29,6 +32,8 @@ import { type Trace } from './trace.ts'
 const TELL_INDEXER_MS = 20
 const GRACE_MS = 5000
 const MAX_STREAMS = 1000
+/** So small that producers are refused now and then because the indexer does not keep up. */
+const ROOM_SEGMENTS = 8
 
 export interface ServerOptions {
   files: Files
@@ -49,7 +54,7 @@ export interface Answer {
 }
 
 /** What a server keeps of a connection. */
-export type ServerSide = RefusedStreams
+export type ServerSide = Pick<Call, 'refusedStreams' | 'pace'>
 
 export class SimulatedServer {
   readonly process = new SimulatedProcess()
@@ -71,8 +76,17 @@ export class SimulatedServer {
     const accessKey = catalog.findAccessKey(PROJECT, ACCESS_KEY)
     this.#principal = { project: PROJECT, accessKey, region: REGION }
     const authorizer = new Authorizer({ catalog, region: REGION })
-    const ingest = new Ingest({ authorizer, balancer: this.#balancer, journal })
-    this.#produce = produceHandler({ ingest, log: silentLog })
+    const room = new Room({
+      journalBytes: () => journal.heldBytes,
+      maxJournalBytes: ROOM_SEGMENTS * options.segmentBytes,
+      freeBytes: () => undefined,
+      reserveBytes: 0,
+      parkedBytes: () => 0,
+      maxParkedBytes: Infinity,
+    })
+    const quotas = new Quotas({ quotaOf: () => ({}) })
+    const ingest = new Ingest({ authorizer, balancer: this.#balancer, journal, room, quotas })
+    this.#produce = produceHandler({ ingest, log: silentLog, onRefused: () => {} })
     catalog.onChange(() => this.#tellCatalog())
   }
 
@@ -84,6 +98,7 @@ export class SimulatedServer {
       files,
       directory: JOURNAL,
       segmentBytes: options.segmentBytes,
+      maxBytes: ROOM_SEGMENTS * options.segmentBytes,
       maxStreams: MAX_STREAMS,
       checkpointIntervalMs: options.checkpointIntervalMs,
       log: silentLog,
@@ -103,7 +118,7 @@ export class SimulatedServer {
   }
 
   /** Takes a request that came on a connection. The answer never comes if the server ends before. */
-  receive(batch: Batch, partition: number, refusedStreams: ServerSide, arrives: (logstoreId: string) => void): Promise<Answer> {
+  receive(batch: Batch, partition: number, side: ServerSide, arrives: (logstoreId: string) => void): Promise<Answer> {
     const logstoreId = this.catalog.findLogstore(PROJECT, batch.topic.replace(/\.json$/, ''))?.id
     if (logstoreId !== undefined) arrives(logstoreId)
     const request: ProduceRequest = {
@@ -115,7 +130,7 @@ export class SimulatedServer {
     }
     const session = { principal: this.#principal } as Session
     const advertised = { host: 'simulation', port: 10012 }
-    const call: Call = { version: 9, clientId: batch.id, session, source: '10.0.0.1', advertised, refusedStreams }
+    const call: Call = { version: 9, clientId: batch.id, session, source: '10.0.0.1', advertised, ...side }
     return this.process.call(async () => {
       const { response } = await this.#produce.handle(request, call)
       const { errorCode, baseOffset } = response!.responses[0]!.partitionResponses[0]!
@@ -124,7 +139,7 @@ export class SimulatedServer {
   }
 
   accept(): ServerSide {
-    return new RefusedStreams()
+    return { refusedStreams: new RefusedStreams(), pace: new Pace() }
   }
 
   startIndexer(): void {
