@@ -43,7 +43,7 @@ export function doctorCommand(): Command {
     .addHelpText(
       'after',
       `
-Works beside a running server and without one. It writes 400 KB to the data directory and removes them, to see how fast the disk
+Works beside a running server and without one. It writes 800 KB to the data directory and removes them, to see how fast the disk
 is. A warning may be meant so; with a problem a server does not work.`,
     )
     .action(async ({ json = false, ...place }: PlaceOptions & { json?: boolean }) => {

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CertificateError } from '../../certs/development.ts'
-import { SluiceError } from '../base/errors.ts'
+import { isSystemError, SluiceError } from '../base/errors.ts'
 import { certsCommand } from './certs.ts'
 import { doctorCommand } from './doctor.ts'
 import { dumpCommand } from './dump.ts'
@@ -36,6 +36,12 @@ for (const command of [
   certsCommand(),
 ])
   program.addCommand(command)
+
+// Whoever read what is printed has seen enough, as `head` does.
+process.stdout.on('error', error => {
+  if (!isSystemError(error, 'EPIPE')) throw error
+  process.exit()
+})
 
 try {
   await program.parseAsync()

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { formatItem } from '../../../src/cli/journal-format.ts'
 import { inspectJournal } from '../../../src/cli/journal-inspect.ts'
 import { inspectDirectory, type Item } from '../../../src/cli/journal-items.ts'
@@ -163,6 +167,16 @@ describe('the commands of the journal', () => {
     const damaged = await run('verify', '--data', data)
     assert.deepEqual([damaged.code, damaged.stderr], [1, ''])
     assert.match(damaged.stdout, /^DAMAGED /m)
+  })
+
+  it('end in silence when whoever reads the output has seen enough', async () => {
+    const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
+    const child = spawn(process.execPath, [main, 'journal', 'inspect', '--data', data, '--records'], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stdout.once('data', () => child.stdout.destroy())
+    const [[code], errors] = await Promise.all([once(child, 'close') as Promise<[number]>, text(child.stderr)])
+    assert.deepEqual([code, errors], [0, ''])
   })
 
   it('draw how far reading is on a terminal, and take it away', () => {
