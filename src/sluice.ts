@@ -191,6 +191,8 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const producerIds = await ProducerIds.open({ files, directory: journalDirectory })
 
   const indexingProblems = new Map<string, string>()
+  /** By logstore id; without those that have none. It outlives the indexer, as the files do. */
+  const parkedBytes = new Map<string, number>()
   let indexedRows = 0
   let connection: StoreConnection | undefined
   const indexer = new Child<ToIndexer, FromIndexer>({
@@ -209,7 +211,10 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
         indexingProblems.delete('')
         journal.setIndexed(message.indexed)
       } else if (message.kind === 'dropped') forgetLogstore(message.logstoreId)
-      else if (message.problem === null) indexingProblems.delete(message.logstoreId)
+      else if (message.kind === 'parked') {
+        if (message.bytes === 0) parkedBytes.delete(message.logstoreId)
+        else parkedBytes.set(message.logstoreId, message.bytes)
+      } else if (message.problem === null) indexingProblems.delete(message.logstoreId)
       else indexingProblems.set(message.logstoreId, message.problem)
     },
     onEnd() {
@@ -223,6 +228,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const forgetLogstore = (id: string): void => {
     journal.forgetLogstore(id)
     balancer.forget(id)
+    parkedBytes.delete(id)
     catalog.forgetDeletedLogstore(id).catch((error: unknown) => log.warn({ err: error }, 'the catalog could not be written'))
   }
   const engine = keepEngine({
@@ -253,8 +259,8 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     maxJournalBytes: config.journal.maxBytes,
     freeBytes: () => space.bytes,
     reserveBytes: config.journal.reserveBytes,
-    parkedBytes: () => 0,
-    maxParkedBytes: 1,
+    parkedBytes: logstoreId => parkedBytes.get(logstoreId) ?? 0,
+    maxParkedBytes: config.journal.parkedBytes,
   })
   const projectQuotas = new Map(config.quotas.projects.map(quota => [quota.project, quota]))
   const quotas = new Quotas({ quotaOf: project => projectQuotas.get(project) ?? config.quotas })
@@ -298,6 +304,9 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     gauge('journal_held_bytes_limit', 'As many may be kept: journal.maxBytes.', () => config.journal.maxBytes),
     gauge('journal_unindexed_bytes', 'Bytes of the journal that are not in the store.', () => journal.unindexedBytes),
     gauge('disk_free_bytes', 'Free bytes of the disk of the journal.', () => space.bytes ?? NaN),
+    gauge('parked_bytes', 'Bytes of logs that wait for tables that cannot be written.', () =>
+      [...parkedBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
+    ),
     counter('indexed_rows_total', 'Rows that were stored since the start.', () => indexedRows),
   ])
 

@@ -67,6 +67,12 @@ export const errorKinds = {
       '"sluice journal verify" says which logs are in it; restore the file from a backup of the disk, ' +
       'or move the journal aside to go on without it',
   ),
+  PARKED_DAMAGED: kind(
+    500,
+    ({ file, position, problem }: { file: string; position: number; problem: string }) =>
+      `logs that wait for their table are damaged: ${problem} at byte ${position} of ${file}; they were acknowledged, so nothing is ` +
+      'skipped: restore the file from a backup of the disk, or move it away and restart sluice to go on without what it holds',
+  ),
   JOURNAL_FORMAT: kind(
     500,
     ({ file, version, newest }: { file: string; version: number; newest: number }) =>

@@ -108,6 +108,9 @@ export function createConfigSchema(directory: string) {
       reserveBytes: size(0)
         .default(2 ** 29)
         .describe('the disk space that is left to the store; producers are slowed down before that, and refused at it'),
+      parkedBytes: size(2 ** 20)
+        .default(2 ** 30)
+        .describe('how many bytes of logs may wait for a table that cannot be written, for each logstore'),
       sync: oneOf('always', 'interval')
         .default('always')
         .describe('when a log is acknowledged: always after it is on disk, or before, to be on disk after syncIntervalMs'),

@@ -1,7 +1,8 @@
 /**
- * Reads the journal up to where it is durable and gives each entry to the writer of its logstore's table.
+ * Reads the journal up to where it is durable and sends each entry on the way to its logstore's table.
  */
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { setTimeout as elapsed } from 'node:timers/promises'
 import { type Files } from '../base/files.ts'
 import { type Log } from '../base/log.ts'
@@ -9,33 +10,46 @@ import { type DeletedLogstore } from '../catalog/model.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { type Indexed } from '../journal/checkpoint.ts'
 import { type Place } from '../journal/format.ts'
+import { type ParkedEnd } from '../journal/parked-file.ts'
+import { listParkedLogstores, removeParked } from '../journal/parked-parts.ts'
 import { JournalReader, type ReadLimit } from '../journal/reader.ts'
 import { type Store } from '../store/store.ts'
+import { LogstoreRoute } from './logstore-route.ts'
 import { type FromIndexer } from './messages.ts'
-import { TableWriter } from './table-writer.ts'
 
 /** The bytes of rows that wait for all tables together; beyond them reading waits until they are stored. */
 const MAX_WAITING_BYTES = 96 * 1024 * 1024
 /** How long a call to the store that is under way is waited for at the end. */
 const STOP_MS = 1000
+/** What was parked is told this late: any number of logstores may be parked a little at a time. */
+const REPORT_MS = 100
 
 export class Indexer {
+  readonly #files: Files
+  readonly #directory: string
+  readonly #parkedDirectory: string
+  readonly #indexed: Indexed
   readonly #store: Store
   readonly #reader: JournalReader
   readonly #nodeId: string
   readonly #bootId = randomUUID()
   readonly #log: Log
   readonly #tell: (message: FromIndexer) => void
-  readonly #writers = new Map<string, TableWriter>()
+  readonly #routes = new Map<string, LogstoreRoute>()
   readonly #logstores = new Map<string, Logstore>()
-  /** By logstore id, as the checkpoint says; the writers know better once they have begun. */
+  /** By logstore id, as the checkpoint says; the routes know better once they have begun. */
   readonly #stored: Record<string, number>
   #limit: ReadLimit = { position: 0, segment: 0 }
-  /** Where the group begins whose entries are being given to the writers. */
+  /** How many blocks were stored, of all logstores. */
+  #storedBlocks = 0
+  /** Where the group begins whose entries are being sent on their ways. */
   #distributing: Place | undefined
   #deleted: readonly DeletedLogstore[] = []
+  /** Whether it is known which logstores there are. */
+  #hasCatalog = false
   /** Whether it is known where the store answers; without, nothing is read that could not be stored anyway. */
   #hasStore = false
+  #reportTimer: NodeJS.Timeout | undefined
   #wake: () => void = () => {}
   #isStopping = false
   #running: Promise<void> | undefined
@@ -49,6 +63,10 @@ export class Indexer {
     log: Log
     tell: (message: FromIndexer) => void
   }) {
+    this.#files = options.files
+    this.#directory = options.directory
+    this.#parkedDirectory = join(options.directory, 'parked')
+    this.#indexed = options.indexed
     this.#store = options.store
     this.#reader = new JournalReader({ ...options, from: options.indexed.place })
     this.#stored = { ...options.indexed.stored }
@@ -81,6 +99,8 @@ export class Indexer {
     this.#logstores.clear()
     for (const logstore of logstores) this.#logstores.set(logstore.id, logstore)
     this.#deleted = deleted
+    this.#hasCatalog = true
+    this.#wake()
     if (this.#hasStore) this.#dropDeleted()
   }
 
@@ -88,19 +108,22 @@ export class Indexer {
   async stop(graceMs: number): Promise<void> {
     this.#isStopping = true
     this.#wake()
-    const drain = () => Promise.all([...this.#writers.values()].map(writer => writer.drain()))
+    const drain = () => this.#drain()
     // Where the journal cannot be read any further, what lies before that place is stored all the same.
     const stored = Promise.resolve(this.#running).then(drain, drain)
     await Promise.race([stored, elapsed(graceMs)])
-    await Promise.race([Promise.all([...this.#writers.values()].map(writer => writer.stop())), elapsed(STOP_MS)])
+    await Promise.race([Promise.all([...this.#routes.values()].map(route => route.stop())), elapsed(STOP_MS)])
+    clearTimeout(this.#reportTimer)
     await this.#reader.close()
   }
 
   async #read(): Promise<void> {
+    while (!this.#isStopping && !this.#hasCatalog) await this.#woken()
+    if (!this.#isStopping) await this.#findParked()
     while (!this.#isStopping) {
       // What wakes us also changes one of the three; between these lines and the promise nothing else runs.
       if (!this.#hasStore || this.#reader.place.position >= this.#limit.position) {
-        await new Promise<void>(resolve => (this.#wake = resolve))
+        await this.#woken()
         continue
       }
       const group = await this.#reader.next(this.#limit)
@@ -109,46 +132,81 @@ export class Indexer {
       for (const entry of group.entries) {
         const logstore = this.#logstores.get(entry.logstoreId)
         // The logs of a logstore that was deleted are deleted.
-        if (logstore !== undefined) await this.#writer(logstore).add(entry, group.begin)
+        if (logstore !== undefined) await this.#route(logstore).add(entry, group.begin)
       }
       this.#distributing = undefined
-      await this.#holdMemory()
+      if (this.#isMemoryFull()) await this.#drain()
     }
   }
 
-  async #holdMemory(): Promise<void> {
-    const writers = [...this.#writers.values()]
-    if (writers.reduce((sum, writer) => sum + writer.bytes, 0) <= MAX_WAITING_BYTES) return
-    await Promise.all(writers.map(writer => writer.drain()))
+  #woken(): Promise<void> {
+    return new Promise(resolve => (this.#wake = resolve))
   }
 
-  #writer(logstore: Logstore): TableWriter {
-    const known = this.#writers.get(logstore.id)
+  /** Goes on where earlier lives have left parked entries; those of logstores that were deleted are deleted. */
+  async #findParked(): Promise<void> {
+    for (const id of await listParkedLogstores(this.#files, this.#parkedDirectory)) {
+      const logstore = this.#logstores.get(id)
+      if (logstore === undefined) await removeParked(this.#files, this.#parkedDirectory, id)
+      else this.#route(logstore, this.#indexed.place)
+    }
+  }
+
+  #isMemoryFull(): boolean {
+    let bytes = 0
+    for (const route of this.#routes.values()) bytes += route.bytes
+    return bytes > MAX_WAITING_BYTES
+  }
+
+  async #drain(): Promise<void> {
+    await Promise.all([...this.#routes.values()].map(route => route.drain()))
+  }
+
+  /** The way of a logstore's entries; one that has parked entries of an earlier life parks from the place `parkFrom` on. */
+  #route(logstore: Logstore, parkFrom?: Place): LogstoreRoute {
+    const known = this.#routes.get(logstore.id)
     if (known !== undefined) return known
-    const writer = new TableWriter({
+    const { parked } = this.#indexed
+    const route = new LogstoreRoute({
       store: this.#store,
       logstore,
       nodeId: this.#nodeId,
       bootId: this.#bootId,
       storedEntry: this.#stored[logstore.id] ?? -1,
       deletedIds: () => new Set(this.#deleted.map(({ id }) => id)),
+      storedBlocks: () => this.#storedBlocks,
       log: this.#log,
-      onStored: rows => this.#report(rows),
+      files: this.#files,
+      directory: this.#directory,
+      parkedDirectory: this.#parkedDirectory,
+      reported: parked === undefined ? undefined : (parked[logstore.id] ?? null),
+      parkFrom,
+      readLimit: () => ({ position: this.#reader.place.position, segment: this.#limit.segment }),
+      isMemoryFull: () => this.#isMemoryFull(),
+      onStored: rows => {
+        this.#storedBlocks++
+        this.#report(rows)
+      },
+      onParked: () => (this.#reportTimer ??= setTimeout(() => this.#report(0), REPORT_MS)),
+      onParkedBytes: bytes => this.#tell({ kind: 'parked', logstoreId: logstore.id, bytes }),
       onProblem: problem => this.#tell({ kind: 'problem', logstoreId: logstore.id, problem }),
     })
-    this.#writers.set(logstore.id, writer)
-    return writer
+    this.#routes.set(logstore.id, route)
+    return route
   }
 
-  /** Tells how far everything is stored: up to the oldest entry that is not. */
+  /** Tells how far everything is stored or parked: up to the oldest entry that is neither. */
   #report(rows: number): void {
+    clearTimeout(this.#reportTimer)
+    this.#reportTimer = undefined
     let place = this.#distributing ?? this.#reader.place
-    for (const [logstoreId, writer] of this.#writers) {
-      this.#stored[logstoreId] = writer.storedEntry
-      const { unstored } = writer
-      if (unstored !== undefined && unstored.position < place.position) place = unstored
+    const parked: Record<string, ParkedEnd> = {}
+    for (const [logstoreId, { storedEntry, parkedEnd, unsettled }] of this.#routes) {
+      this.#stored[logstoreId] = storedEntry
+      if (parkedEnd !== undefined) parked[logstoreId] = parkedEnd
+      if (unsettled !== undefined && unsettled.position < place.position) place = unsettled
     }
-    this.#tell({ kind: 'indexed', indexed: { place, stored: this.#stored }, rows })
+    this.#tell({ kind: 'indexed', indexed: { place, stored: this.#stored, parked }, rows })
   }
 
   /** Drops the tables of deleted logstores, as far as the store answers. */
@@ -158,11 +216,13 @@ export class Indexer {
 
   async #drop({ id, project, name }: DeletedLogstore): Promise<void> {
     // What is under way could make the table again behind the drop.
-    await this.#writers.get(id)?.stop()
-    this.#writers.delete(id)
+    await this.#routes.get(id)?.stop()
+    this.#routes.delete(id)
     delete this.#stored[id]
     try {
+      await removeParked(this.#files, this.#parkedDirectory, id)
       await this.#store.dropLogstore({ id, project, name })
+      this.#tell({ kind: 'problem', logstoreId: id, problem: null })
       this.#tell({ kind: 'dropped', logstoreId: id })
     } catch (error) {
       this.#log.warn(

@@ -22,6 +22,8 @@ export type FromIndexer =
   | { kind: 'indexed'; indexed: Indexed; rows: number }
   /** The table of a deleted logstore is gone. */
   | { kind: 'dropped'; logstoreId: string }
+  /** The bytes of the files that hold the parked logs of a logstore: those that wait until its table can be written. */
+  | { kind: 'parked'; logstoreId: string; bytes: number }
   /**
    * What keeps a logstore from being indexed, or null when it goes on; a logstore id of '' means the journal itself, whose problem is
    * over when more is indexed.

@@ -7,7 +7,8 @@
  * run is killed and the table is asked what it holds; the work goes on from there.
  */
 import { randomUUID } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
+import { SluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { type DecodedEntry, type Place } from '../journal/format.ts'
@@ -26,11 +27,15 @@ export interface TableWriterOptions {
   storedEntry: number
   /** The logstores whose tables may be dropped for another of the same name. */
   deletedIds: () => ReadonlySet<string>
+  /** How many blocks were stored, of all tables: tells whether the store works while this table does not. */
+  storedBlocks: () => number
   log: Log
   /** Called when a block is in the table, with its rows. */
   onStored: (rows: number) => void
   /** Called with what keeps the table from being written, and with null when it is written again. */
   onProblem: (problem: string | null) => void
+  /** Called, maybe more than once, when the problem is this table's alone and others should not wait for it any longer. */
+  onBroken: () => void
 }
 
 /** Larger blocks cost the engine less CPU per row, until its memory is the limit. */
@@ -40,12 +45,16 @@ const BLOCK_BYTES = 12 * 1024 * 1024
 const BLOCK_AGE_MS = 300
 const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 10_000
+/** How long a problem of this table alone may last while nobody waits for it. */
+const BROKEN_MS = 10_000
+/** After as many rows other tables, timers and answers get their turn: that many take about a hundredth of a second. */
+const TURN_ROWS = 5000
 const DAY_MS = 24 * 60 * 60 * 1000
 
 interface Block {
   rows: RowBlock
-  /** Where the group begins that holds the block's first entry. */
-  begin: Place
+  /** Where the group begins that holds the block's first entry of the journal; undefined if all are parked. */
+  begin: Place | undefined
   /** The last entry that is in this block, or in those before it, to its last row. */
   lastEntry: number
   /** The UTC day on which its entries arrived. */
@@ -68,6 +77,12 @@ export class TableWriter {
   #blocks = 0
   /** The call to the store that is under way, or was last. */
   #acting: Promise<unknown> = Promise.resolve()
+  /** Since when every call has failed for a reason that is this table's own; undefined if the last one did not. */
+  #brokenSince: number | undefined
+  /** How many calls of `add` and `drain` wait for the store. */
+  #waiting = 0
+  /** Rows since others had their turn. */
+  #rowsOfTurn = 0
 
   constructor(options: TableWriterOptions) {
     this.#options = options
@@ -78,9 +93,14 @@ export class TableWriter {
     return this.#storedEntry
   }
 
-  /** Where the group begins that holds the oldest entry which is not in the table; undefined if all are. */
+  /** Where the group begins that holds the oldest entry of the journal which is not in the table; undefined if all are. */
   get unstored(): Place | undefined {
-    return (this.#inserting ?? this.#gathering)?.begin
+    return this.#inserting?.begin ?? this.#gathering?.begin
+  }
+
+  /** Whether it was told to give up. */
+  get isStopped(): boolean {
+    return this.#abort.signal.aborted
   }
 
   /** The bytes of the rows that are not in the table yet. */
@@ -88,26 +108,41 @@ export class TableWriter {
     return (this.#gathering?.rows.bytes ?? 0) + (this.#inserting?.rows.bytes ?? 0)
   }
 
-  /** Takes an entry of the group that begins at `begin`. Waits while the block is full and the one before is on its way. */
-  async add(entry: DecodedEntry, begin: Place): Promise<void> {
-    if (entry.number <= this.#storedEntry) return
-    const storedOffsets = (this.#storedOffsets ??= await this.#retry(() => this.#askTable()))
+  /**
+   * Takes an entry of the group that begins at `begin`; of one that is parked no place is given. Waits while the block is full and
+   * the one before is on its way.
+   */
+  async add(entry: DecodedEntry, begin?: Place): Promise<void> {
+    if (entry.number <= this.#storedEntry || this.isStopped) return
+    const storedOffsets = (this.#storedOffsets ??= await this.#waitFor(this.#retry(() => this.#askTable())))
     if (storedOffsets === undefined) return
     const day = Math.floor(entry.receivedMs / DAY_MS)
-    if (this.#gathering !== undefined && this.#gathering.day !== day) await this.flush()
+    if (this.#gathering !== undefined && this.#gathering.day !== day) await this.#waitFor(this.flush())
+    if (this.isStopped) return
     for (const row of rowsOf(entry, storedOffsets.get(entry.shard) ?? -1)) {
       const { rows } = this.#blockFor(entry, begin, day)
       rows.append(row)
-      if (rows.rows >= BLOCK_ROWS || rows.bytes >= BLOCK_BYTES) await this.flush()
+      if (rows.rows >= BLOCK_ROWS || rows.bytes >= BLOCK_BYTES) await this.#waitFor(this.flush())
+      else if (++this.#rowsOfTurn >= TURN_ROWS) await this.#giveTurn()
+      else continue
+      if (this.isStopped) return
     }
+    if (this.isStopped) return
     this.#blockFor(entry, begin, day).lastEntry = entry.number
     this.#timer ??= setTimeout(() => void this.flush(), BLOCK_AGE_MS)
   }
 
   /** The block that gathers. One that begins in the middle of an entry has the entry before for its last until it is through. */
-  #blockFor(entry: DecodedEntry, begin: Place, day: number): Block {
+  #blockFor(entry: DecodedEntry, begin: Place | undefined, day: number): Block {
     const lastEntry = entry.number - 1
-    return (this.#gathering ??= { rows: new RowBlock(), begin, lastEntry, day })
+    const block = (this.#gathering ??= { rows: new RowBlock(), begin, lastEntry, day })
+    block.begin ??= begin
+    return block
+  }
+
+  async #giveTurn(): Promise<void> {
+    this.#rowsOfTurn = 0
+    await nextTurn()
   }
 
   /** Sends the block that gathers on its way; resolves when it is the next one to be inserted. */
@@ -125,8 +160,7 @@ export class TableWriter {
 
   /** Resolves when everything that was added is in the table. */
   async drain(): Promise<void> {
-    await this.flush()
-    await this.#inserted
+    await this.#waitFor(this.flush().then(() => this.#inserted))
   }
 
   /**
@@ -168,27 +202,56 @@ export class TableWriter {
     return store.highestOffsets(logstore)
   }
 
+  /** Waits for the store on behalf of somebody whom this holds up. */
+  async #waitFor<Result>(waiting: Promise<Result>): Promise<Result> {
+    this.#waiting++
+    this.#reportIfBroken()
+    try {
+      return await waiting
+    } finally {
+      this.#waiting--
+    }
+  }
+
+  #reportIfBroken(): void {
+    if (this.#brokenSince === undefined) return
+    if (this.#waiting > 0 || Date.now() - this.#brokenSince >= BROKEN_MS) this.#options.onBroken()
+  }
+
   /** Does it until it succeeds, or until `stop`; then undefined. */
   async #retry<Result>(act: () => Promise<Result>): Promise<Result | undefined> {
     const { signal } = this.#abort
+    /** How many blocks of all tables had been stored when it failed last. */
+    let storedBefore = Infinity
     for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(2 * waitMs, LAST_RETRY_MS)) {
       try {
         const acting = act()
         this.#acting = acting
         const result = await acting
+        this.#brokenSince = undefined
         if (waitMs > FIRST_RETRY_MS) this.#options.onProblem(null)
         return result
       } catch (error) {
-        const { log, logstore, onProblem } = this.#options
+        const { log, logstore, onProblem, storedBlocks } = this.#options
         const problem = (error as Error).message
         log.warn(
           { project: logstore.project, logstore: logstore.name, problem },
           'a logstore cannot be indexed now; it is tried again',
         )
         onProblem(problem)
+        // A store that is away stores nothing of others either.
+        const isOwn = isRefusal(error) || storedBlocks() > storedBefore
+        storedBefore = storedBlocks()
+        this.#brokenSince = isOwn ? (this.#brokenSince ?? Date.now()) : undefined
+        this.#reportIfBroken()
         await delay(waitMs, undefined, { signal }).catch(() => {})
       }
     }
     return undefined
   }
+}
+
+/** Whether the store answers, and does not want this. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof SluiceError && error.code !== 'STORE_UNAVAILABLE'
 }

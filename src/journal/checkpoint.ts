@@ -11,16 +11,19 @@ import { crc32c } from '../../protocol/records/crc32c.ts'
 import { sluiceError } from '../base/errors.ts'
 import { replaceFile, type Files } from '../base/files.ts'
 import { type Place } from './format.ts'
+import { type ParkedEnd } from './parked-file.ts'
 import { type SavedState } from './state.ts'
 
 const CHECKPOINT_VERSION = 1
 
 /** How far the journal has been indexed. */
 export interface Indexed {
-  /** Everything before this place is in the store, of every logstore. */
+  /** Everything before this place is in the store or parked, of every logstore. */
   place: Place
   /** By logstore id: the number of the last entry that is in the store; it may lie behind the place. */
   stored: Record<string, number>
+  /** By logstore id: where what is parked ends. Absent where nothing is known of it: in checkpoints of versions that did not park. */
+  parked?: Record<string, ParkedEnd>
 }
 
 export interface Checkpoint {

@@ -64,6 +64,8 @@ export const BLOCK_BYTES = 4096
 export const SEGMENT_HEADER_BYTES = 72
 export const GROUP_HEADER_BYTES = 48
 const ENVELOPE_FIXED_BYTES = 60
+/** An envelope without texts. */
+export const MIN_ENTRY_BYTES = ENVELOPE_FIXED_BYTES + 3
 const JSON_TOPIC = 1
 
 /** Base offset, length, leader epoch, magic and CRC of a batch: what the batch's CRC does not cover, and the CRC itself. */
@@ -230,7 +232,7 @@ export function sealEntry(envelope: Buffer, records: Chunks, batches: readonly B
 
 /** The entries of a whole group; `chain` is the checksum of the last one. */
 export interface GroupContent {
-  entries: DecodedEntry[]
+  entries: JournalEntry[]
   chain: number
 }
 
@@ -238,18 +240,24 @@ export interface DecodedEntry extends Entry {
   batches: BatchHeader[]
 }
 
+/** An entry with its bytes as they stand in the journal, and what its checksum is seeded with: all it takes to keep it elsewhere. */
+export interface JournalEntry extends DecodedEntry {
+  bytes: Buffer
+  seed: number
+}
+
 /**
  * Reads the entries of a group, every checksum verified, those of the batches too. Returns what is wrong, and where in the
  * group, if the group is not whole. Never throws, whatever the bytes.
  */
 export function decodeEntries(group: Buffer, header: GroupHeader): GroupContent | { problem: string; at: number } {
-  const entries: DecodedEntry[] = []
+  const entries: JournalEntry[] = []
   let chain = header.chain
   let at = GROUP_HEADER_BYTES
   while (entries.length < header.count) {
     const number = header.firstEntry + entries.length
-    const length = at + ENVELOPE_FIXED_BYTES + 3 <= group.length ? group.readUInt32BE(at) : 0
-    if (length < ENVELOPE_FIXED_BYTES + 3 || at + length > group.length) return { problem: `entry ${number} is cut`, at }
+    const length = at + MIN_ENTRY_BYTES <= group.length ? group.readUInt32BE(at) : 0
+    if (length < MIN_ENTRY_BYTES || at + length > group.length) return { problem: `entry ${number} is cut`, at }
     const decoded = decodeEntry(group.subarray(at, at + length), chain)
     if (typeof decoded === 'string') return { problem: `entry ${number} ${decoded}`, at }
     if (decoded.entry.number !== number) return { problem: `entry ${decoded.entry.number} is where ${number} belongs`, at }
@@ -261,7 +269,11 @@ export function decodeEntries(group: Buffer, header: GroupHeader): GroupContent 
   return { entries, chain }
 }
 
-function decodeEntry(bytes: Buffer, chain: number): { entry: DecodedEntry; chain: number } | string {
+/**
+ * Reads an entry from its bytes, every checksum verified; also returns its own checksum, the chain of the next. Returns what is
+ * wrong, to follow "entry N", if it is not whole. Never throws if the bytes are at least `MIN_ENTRY_BYTES`.
+ */
+export function decodeEntry(bytes: Buffer, seed: number): { entry: JournalEntry; chain: number } | string {
   let end = ENVELOPE_FIXED_BYTES
   const texts: string[] = []
   while (texts.length < 3) {
@@ -273,7 +285,7 @@ function decodeEntry(bytes: Buffer, chain: number): { entry: DecodedEntry; chain
   const [source = '', clientId = '', accessKeyId = ''] = texts
   const records = Chunks.of(bytes.subarray(end))
   const batches: BatchHeader[] = []
-  let checksum = crc32c(bytes.subarray(8, end), chain)
+  let checksum = crc32c(bytes.subarray(8, end), seed)
   for (let position = 0; position < records.length;) {
     if (records.length - position < BATCH_HEADER_BYTES) return 'has a batch that is cut'
     const batch = readBatchHeader(records, position)
@@ -285,7 +297,7 @@ function decodeEntry(bytes: Buffer, chain: number): { entry: DecodedEntry; chain
     position += batch.sizeInBytes
   }
   if (checksum !== bytes.readUInt32BE(4)) return 'has a wrong checksum'
-  const entry: DecodedEntry = {
+  const entry: JournalEntry = {
     number: readUInt64(bytes, 8),
     logstoreId: readUuid(bytes, 16),
     shard: bytes.readUInt16BE(32),
@@ -299,6 +311,8 @@ function decodeEntry(bytes: Buffer, chain: number): { entry: DecodedEntry; chain
     accessKeyId,
     records,
     batches,
+    bytes,
+    seed,
   }
   return { entry, chain: checksum }
 }
@@ -312,21 +326,21 @@ function cutTo255Bytes(text: string): Buffer {
   return bytes.subarray(0, end)
 }
 
-function writeUuid(bytes: Buffer, uuid: string, position: number): void {
+export function writeUuid(bytes: Buffer, uuid: string, position: number): void {
   bytes.write(uuid.replaceAll('-', ''), position, 16, 'hex')
 }
 
-function readUuid(bytes: Buffer, position: number): string {
+export function readUuid(bytes: Buffer, position: number): string {
   const hex = bytes.toString('hex', position, position + 16)
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
 }
 
 /** Whole numbers up to 2^53; the two halves are written apart because that is faster than a bigint. */
-function writeUInt64(bytes: Buffer, value: number, position: number): void {
+export function writeUInt64(bytes: Buffer, value: number, position: number): void {
   bytes.writeUInt32BE(Math.floor(value / 0x100000000), position)
   bytes.writeUInt32BE(value % 0x100000000, position + 4)
 }
 
-function readUInt64(bytes: Buffer, position: number): number {
+export function readUInt64(bytes: Buffer, position: number): number {
   return bytes.readUInt32BE(position) * 0x100000000 + bytes.readUInt32BE(position + 4)
 }

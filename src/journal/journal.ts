@@ -192,6 +192,7 @@ export class Journal {
     this.#state.forgetLogstore(logstoreId)
     const { [logstoreId]: _, ...stored } = this.#indexed.stored
     this.#indexed = { ...this.#indexed, stored }
+    delete this.#indexed.parked?.[logstoreId]
   }
 
   /**

@@ -12,7 +12,7 @@ import {
   firstGroupOffset,
   GROUP_HEADER_BYTES,
   paddingAfter,
-  type DecodedEntry,
+  type JournalEntry,
   type Place,
 } from './format.ts'
 import { listSegments, type Segment } from './segments.ts'
@@ -26,7 +26,7 @@ export interface Group {
   durableUpTo: number
   /** The group as it stands in the file, without the padding. */
   bytes: Buffer
-  entries: DecodedEntry[]
+  entries: JournalEntry[]
 }
 
 /** The problem of a place where no group of the segment's life begins. */

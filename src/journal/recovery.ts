@@ -73,7 +73,7 @@ export async function recoverJournal(options: {
     lastSegment: last?.number ?? 0,
     segments,
     state,
-    indexed: checkpoint?.indexed ?? { place: segments[0] === undefined ? BEGINNING : placeOf(segments[0]), stored: {} },
+    indexed: checkpoint?.indexed ?? beginningOf(segments),
   }
 }
 
@@ -100,6 +100,11 @@ async function sizeOf(files: Files, path: string): Promise<number> {
   } finally {
     await file.close()
   }
+}
+
+/** How far a journal without a checkpoint counts as indexed. What is parked is not known, unless the journal is new. */
+function beginningOf([first]: readonly Segment[]): Indexed {
+  return first === undefined ? { place: BEGINNING, stored: {}, parked: {} } : { place: placeOf(first), stored: {} }
 }
 
 /** Where to begin reading, and the state there: at the checkpoint, or for want of one at the last segment's own header. */
