@@ -166,7 +166,7 @@ export class Indexer {
   #route(logstore: Logstore, parkFrom?: Place): LogstoreRoute {
     const known = this.#routes.get(logstore.id)
     if (known !== undefined) return known
-    const { parked } = this.#indexed
+    const { parked, place } = this.#indexed
     const route = new LogstoreRoute({
       store: this.#store,
       logstore,
@@ -180,6 +180,7 @@ export class Indexer {
       directory: this.#directory,
       parkedDirectory: this.#parkedDirectory,
       reported: parked === undefined ? undefined : (parked[logstore.id] ?? null),
+      journalEntry: place.entry,
       parkFrom,
       readLimit: () => ({ position: this.#reader.place.position, segment: this.#limit.segment }),
       isMemoryFull: () => this.#isMemoryFull(),

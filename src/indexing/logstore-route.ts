@@ -32,8 +32,9 @@ export interface LogstoreRouteOptions {
   /** The journal's. */
   directory: string
   parkedDirectory: string
-  /** Where the parked entries end, as `ParkedPlace` says. */
+  /** What the checkpoint says of parked entries, as `ParkedPlace` has it. */
   reported: ParkedEnd | null | undefined
+  journalEntry: number
   /** Where the indexer begins to read, if there are parked files of an earlier life. */
   parkFrom: Place | undefined
   readLimit: () => ReadLimit
@@ -58,7 +59,7 @@ interface Problems {
 const FIRST_RETRY_MS = 1000
 const LAST_RETRY_MS = 10_000
 /** A smaller change of the parked bytes is not worth a message. */
-const NOTICEABLE_BYTES = 1024 * 1024
+const NOTICEABLE_BYTES = 256 * 1024
 
 export class LogstoreRoute {
   readonly #options: LogstoreRouteOptions
@@ -79,8 +80,8 @@ export class LogstoreRoute {
 
   constructor(options: LogstoreRouteOptions) {
     this.#options = options
-    const { files, nodeId: journalId, parkedDirectory: directory, logstore, reported, log } = options
-    this.#parked = new ParkedEntries({ files, directory, journalId, logstoreId: logstore.id, reported, log })
+    const { files, nodeId: journalId, parkedDirectory: directory, logstore, reported, journalEntry, log } = options
+    this.#parked = new ParkedEntries({ files, directory, journalId, logstoreId: logstore.id, reported, journalEntry, log })
     this.#writer = this.#createWriter(options.storedEntry)
     if (options.parkFrom !== undefined) this.#park(options.parkFrom)
   }
@@ -130,6 +131,12 @@ export class LogstoreRoute {
     await this.#parked.close()
   }
 
+  /** How the log names the logstore. */
+  get #names(): { project: string; logstore: string } {
+    const { project, name } = this.#options.logstore
+    return { project, logstore: name }
+  }
+
   #createWriter(storedEntry: number): TableWriter {
     const { store, logstore, nodeId, bootId, deletedIds, storedBlocks, log, onStored } = this.#options
     const writer: TableWriter = new TableWriter({
@@ -163,10 +170,7 @@ export class LogstoreRoute {
 
   #park(from: Place | undefined): void {
     const { files, directory, logstore, readLimit, log, onParked } = this.#options
-    log.warn(
-      { project: logstore.project, logstore: logstore.name },
-      'the logs of a logstore are parked until its table can be written; other logstores go on',
-    )
+    log.warn(this.#names, 'the logs of a logstore are parked until its table can be written; other logstores go on')
     const parker = new Parker({
       files,
       directory,
@@ -179,7 +183,10 @@ export class LogstoreRoute {
         this.#tellBytes()
         onParked()
       },
-      onProblem: parking => this.#tellProblem({ parking }),
+      onProblem: parking => {
+        if (parking !== null) log.error({ ...this.#names, problem: parking }, 'logs cannot be parked; the journal keeps them')
+        this.#tellProblem({ parking })
+      },
     })
     this.#parker = parker
     this.#feeding = this.#feed(parker)
@@ -188,7 +195,6 @@ export class LogstoreRoute {
   /** Feeds what is parked to one writer after the other, until one has caught up with the parker. Never rejects. */
   async #feed(parker: Parker): Promise<void> {
     const { signal } = this.#abort
-    const { logstore, log } = this.#options
     let waitMs = FIRST_RETRY_MS
     while (!signal.aborted) {
       const stored = this.storedEntry
@@ -198,10 +204,7 @@ export class LogstoreRoute {
         this.#writer = this.#createWriter(stored)
       }
       if (await this.#feedWriter(this.#writer, parker)) {
-        log.info(
-          { project: logstore.project, logstore: logstore.name },
-          'what was parked of a logstore is on its way into the table',
-        )
+        this.#options.log.info(this.#names, 'what was parked of a logstore is on its way into the table')
         return
       }
       waitMs = this.storedEntry > stored ? FIRST_RETRY_MS : Math.min(2 * waitMs, LAST_RETRY_MS)
@@ -229,12 +232,8 @@ export class LogstoreRoute {
       void this.#removeStored()
       return true
     } catch (error) {
-      const { logstore, log } = this.#options
       const problem = (error as Error).message
-      log.error(
-        { project: logstore.project, logstore: logstore.name, problem },
-        'what is parked cannot be read; it is tried again',
-      )
+      this.#options.log.error({ ...this.#names, problem }, 'what is parked cannot be read; it is tried again')
       this.#tellProblem({ reading: problem })
       await writer.drain()
       await writer.stop()
@@ -266,7 +265,7 @@ export class LogstoreRoute {
     this.#handingOver = new Promise(resolve => (reopen = resolve))
     try {
       await parker.settle()
-      if (!(await this.#feedAll(reader, writer)) || !parker.isIdle) return false
+      if (!parker.isIdle || !(await this.#feedAll(reader, writer))) return false
       this.#parker = undefined
       void parker.stop()
       return true
@@ -281,7 +280,7 @@ export class LogstoreRoute {
     try {
       await this.#parked.removeStored(this.storedEntry)
     } catch (error) {
-      this.#options.log.warn({ err: error }, 'a file of parked logs is in the table, and cannot be removed yet')
+      this.#options.log.warn({ ...this.#names, err: error }, 'a file of parked logs is in the table, and cannot be removed yet')
     }
     this.#tellBytes()
   }

@@ -47,8 +47,8 @@ const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 10_000
 /** How long a problem of this table alone may last while nobody waits for it. */
 const BROKEN_MS = 10_000
-/** After as many rows other tables, timers and answers get their turn: that many take about a hundredth of a second. */
-const TURN_ROWS = 5000
+/** After as many rows other tables, timers and answers get their turn: that many take some milliseconds. */
+const TURN_ROWS = 2000
 const DAY_MS = 24 * 60 * 60 * 1000
 
 interface Block {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { isSystemError, sluiceError } from '../base/errors.ts'
 import { type Files, type OpenFile } from '../base/files.ts'
 import { type Log } from '../base/log.ts'
-import { paddingAfter, type JournalEntry } from './format.ts'
+import { BLOCK_BYTES, paddingAfter, type JournalEntry } from './format.ts'
 import {
   decodePartHeader,
   findRecord,
@@ -30,6 +30,8 @@ export interface ParkedPlace {
    * parked entries at all; then every part is believed as far as it can be read.
    */
   reported: ParkedEnd | null | undefined
+  /** And that the journal holds every entry from this number on; those before are in the tables or parked. */
+  journalEntry: number
   log: Log
 }
 
@@ -129,21 +131,23 @@ function addMissing({ directory, logstoreId, reported }: ParkedPlace, found: Fou
 /** Where the last part ends, and with it all; undefined if there is nothing in it that counts. */
 async function recoverEnd(place: ParkedPlace, found: FoundPart): Promise<ParkedEnd | undefined> {
   const { path, firstEntry, header, isForeign, size } = found
-  const { files, directory, reported, log } = place
-  const isReported = reported === undefined || (reported !== null && firstEntry <= reported.part)
+  const { files, directory, reported, journalEntry, log } = place
+  const isReported = reported === undefined ? firstEntry < journalEntry : firstEntry <= (reported?.part ?? -1)
+  /** So long that whoever reads it will miss an entry. */
+  const lost = { part: firstEntry, bytes: Math.max(size, PARKED_HEADER_BYTES + BLOCK_BYTES), entry: firstEntry }
   if (header === undefined) {
     if (!isReported && !isForeign) return undefined
-    return reported?.part === firstEntry ? reported : { part: firstEntry, bytes: size, entry: firstEntry }
+    return reported?.part === firstEntry ? reported : lost
   }
   const known = reported?.part === firstEntry ? reported : { part: firstEntry, bytes: PARKED_HEADER_BYTES, entry: -1 }
   if (size < known.bytes) return known
   const file = await files.open(path, { durable: true })
   try {
-    const end = await findEnd(file, place, known, size)
-    if (end.entry === -1) return isReported ? { ...end, entry: firstEntry } : undefined
+    const { end, lastEnd } = await findEnd(file, place, known, size)
+    if (end.entry === -1) return isReported ? lost : undefined
     if (size > end.bytes) log.warn({ file: path, position: end.bytes }, 'what lies behind is the end of a write that was cut')
     // The name may be in memory only, too.
-    if (end.bytes > known.bytes) await rewrite(file, known.entry === -1 ? 0 : known.bytes, end.bytes)
+    if (end.bytes > known.bytes) await rewrite(file, known.entry === -1 ? 0 : known.bytes, lastEnd)
     await files.syncDirectory(directory)
     return end
   } finally {
@@ -151,29 +155,37 @@ async function recoverEnd(place: ParkedPlace, found: FoundPart): Promise<ParkedE
   }
 }
 
-/** Reads on from `known` to the last entry that is whole. */
-async function findEnd(file: OpenFile, place: ParkedPlace, known: ParkedEnd, size: number): Promise<ParkedEnd> {
+/** Reads on from `known` to the last entry that is whole, which ends at `lastEnd`. */
+async function findEnd(
+  file: OpenFile,
+  place: ParkedPlace,
+  known: ParkedEnd,
+  size: number,
+): Promise<{ end: ParkedEnd; lastEnd: number }> {
   let end = known
-  const reading = { offset: known.bytes, entry: known.entry }
-  for (;;) {
-    const read = await readRecords(file, reading, size, place.logstoreId)
+  let lastEnd = known.bytes
+  for (let offset = known.bytes; ;) {
+    const read = await readRecords(file, { offset, entry: end.entry }, size, place.logstoreId)
     const last = read.entries.at(-1)
-    if (last !== undefined) end = { ...end, bytes: read.lastEnd + paddingAfter(read.lastEnd), entry: last.number }
-    if (read.problem !== undefined || read.offset >= size) return end
-    reading.offset = read.offset
-    reading.entry = end.entry
+    if (last !== undefined) {
+      lastEnd = read.lastEnd
+      end = { ...end, bytes: lastEnd + paddingAfter(lastEnd), entry: last.number }
+    }
+    if (read.problem !== undefined || read.offset >= size) return { end, lastEnd }
+    offset = read.offset
   }
 }
 
 /**
- * Writes what can be read once more. It may be in memory only: its writer was killed before it was on disk, or its write failed; and
- * a sync would not do, since what a failed write leaves in memory is taken for written. The bytes are the same, so a crash in
- * between takes nothing away.
+ * Writes what can be read once more, up to `end`, and padding behind it. It may be in memory only: its writer was killed before it was
+ * on disk, or its write failed; and a sync would not do, since what a failed write leaves in memory is taken for written. The
+ * bytes are the same, so a crash in between takes nothing away.
  */
 async function rewrite(file: OpenFile, start: number, end: number): Promise<void> {
   for (let offset = start; offset < end; offset += READ_BYTES) {
-    const bytes = Buffer.alloc(Math.min(READ_BYTES, end - offset))
-    await file.read(bytes, offset)
+    const length = Math.min(READ_BYTES, end - offset)
+    const bytes = Buffer.alloc(length + paddingAfter(length))
+    await file.read(bytes, offset, length)
     await file.write([bytes], offset)
   }
 }

@@ -136,7 +136,7 @@ function decodeRows({ encoded }: RowBlock): StoredRow[] {
     const entry = Number(encoded.readBigInt64LE(skip(8)))
     skip(16)
     for (let texts = 0; texts < 3; texts++) text()
-    for (let pairs = length(); pairs > 0; pairs--) (text(), text())
+    for (let texts = 2 * length(); texts > 0; texts--) text()
     const content = text()
     text()
     rows.push({ shard, offset, entry, content })

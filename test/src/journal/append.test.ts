@@ -61,7 +61,7 @@ describe('a journal', () => {
     await store(journal, { ...origin, bytes })
     const [, entry] = await readAll(files, journal)
     assert(entry !== undefined)
-    const { records, batches, ...envelope } = entry
+    const { records, batches, bytes: _bytes, seed: _seed, ...envelope } = entry
     assert.deepEqual(envelope, { ...origin, number: 1, baseOffset: 1, recordCount: 2, receivedMs: clock })
     assert.equal(batches[0]?.baseOffset, 1)
     setBaseOffset(records, batches[0]!, 0)

@@ -8,7 +8,7 @@ import { checkBatches } from '../../../protocol/records/check-batches.ts'
 import { buildBatch, type BatchInput } from '../../../protocol/records/build-batch.ts'
 import { type Files } from '../../../src/base/files.ts'
 import { silentLog } from '../../../src/base/log.ts'
-import { type DecodedEntry, type Place } from '../../../src/journal/format.ts'
+import { type JournalEntry, type Place } from '../../../src/journal/format.ts'
 import { listJournal } from '../../../src/journal/inspection.ts'
 import { Journal, type Appended, type JournalOptions, type Write } from '../../../src/journal/journal.ts'
 import { JournalReader, type ReadLimit } from '../../../src/journal/reader.ts'
@@ -95,7 +95,7 @@ export async function readGroups(
   files: Files,
   limit: ReadLimit,
   from = BEGINNING,
-): Promise<{ begin: Place; entries: DecodedEntry[] }[]> {
+): Promise<{ begin: Place; entries: JournalEntry[] }[]> {
   const reader = new JournalReader({ files, directory: DIRECTORY, from })
   try {
     const groups = []
@@ -107,7 +107,7 @@ export async function readGroups(
 }
 
 /** All entries up to where the journal may be read. */
-export async function readAll(files: Files, journal: Journal, from = BEGINNING): Promise<DecodedEntry[]> {
+export async function readAll(files: Files, journal: Journal, from = BEGINNING): Promise<JournalEntry[]> {
   return (await readGroups(files, journal.readLimit, from)).flatMap(({ entries }) => entries)
 }
 
