@@ -15,7 +15,9 @@ const SEGMENT_BYTES = 1024 * 1024
 /** Several times as much as the journal may keep. */
 const ROUNDS = 12
 
-describe('a server with tables that cannot be written', () => {
+describe('a server with tables that cannot be written', function () {
+  this.timeout(180_000)
+
   let server: Server
   let password: string
   const broken = ['foreign', 'renamed']

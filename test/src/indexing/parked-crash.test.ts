@@ -129,6 +129,7 @@ function assertHolds(check: () => void, when: string): void {
 }
 
 describe('an indexer that parks', function () {
+  this.timeout(180_000)
   useClock()
 
   for (const isPowerCut of [true, false])
