@@ -40,6 +40,8 @@ export class Indexer {
   /** By logstore id, as the checkpoint says; the routes know better once they have begun. */
   readonly #stored: Record<string, number>
   #limit: ReadLimit = { position: 0, segment: 0 }
+  /** Up to which position everything was said to be stored or parked. */
+  #reported: number
   /** How many blocks were stored, of all logstores. */
   #storedBlocks = 0
   /** Where the group begins whose entries are being sent on their ways. */
@@ -70,6 +72,7 @@ export class Indexer {
     this.#store = options.store
     this.#reader = new JournalReader({ ...options, from: options.indexed.place })
     this.#stored = { ...options.indexed.stored }
+    this.#reported = options.indexed.place.position
     this.#nodeId = options.nodeId
     this.#log = options.log
     this.#tell = options.tell
@@ -123,6 +126,8 @@ export class Indexer {
     while (!this.#isStopping) {
       // What wakes us also changes one of the three; between these lines and the promise nothing else runs.
       if (!this.#hasStore || this.#reader.place.position >= this.#limit.position) {
+        // The logs of deleted logstores, and those that were stored before, are done with as well.
+        if (this.#findSettled().position > this.#reported) this.#report(0)
         await this.#woken()
         continue
       }
@@ -196,16 +201,23 @@ export class Indexer {
     return route
   }
 
-  /** Tells how far everything is stored or parked: up to the oldest entry that is neither. */
+  /** Up to where everything is stored or parked: to the oldest entry that is neither. */
+  #findSettled(): Place {
+    let place = this.#distributing ?? this.#reader.place
+    for (const { unsettled } of this.#routes.values())
+      if (unsettled !== undefined && unsettled.position < place.position) place = unsettled
+    return place
+  }
+
   #report(rows: number): void {
     clearTimeout(this.#reportTimer)
     this.#reportTimer = undefined
-    let place = this.#distributing ?? this.#reader.place
+    const place = this.#findSettled()
+    this.#reported = place.position
     const parked: Record<string, ParkedEnd> = {}
-    for (const [logstoreId, { storedEntry, parkedEnd, unsettled }] of this.#routes) {
+    for (const [logstoreId, { storedEntry, parkedEnd }] of this.#routes) {
       this.#stored[logstoreId] = storedEntry
       if (parkedEnd !== undefined) parked[logstoreId] = parkedEnd
-      if (unsettled !== undefined && unsettled.position < place.position) place = unsettled
     }
     this.#tell({ kind: 'indexed', indexed: { place, stored: this.#stored, parked }, rows })
   }

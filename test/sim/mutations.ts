@@ -118,7 +118,7 @@ export const mutations: readonly Mutation[] = [
     name: 'indexed-too-far',
     about: 'what was read is reported as stored',
     changes: [
-      { file: 'src/indexing/indexer.js', from: 'unstored !== undefined && unstored.position < place.position', to: 'false' },
+      { file: 'src/indexing/indexer.js', from: 'unsettled !== undefined && unsettled.position < place.position', to: 'false' },
     ],
   },
 ]
