@@ -78,14 +78,19 @@ export class FrameReader {
    * Throws a ProtocolError if the prefix is negative or beyond the limit; then the connection is of no use any more.
    */
   next(): Chunks | undefined {
-    if (this.#frameBytes === undefined) {
-      if (this.#bufferedBytes < FRAME_PREFIX_BYTES) return undefined
-      this.#frameBytes = this.#checkSize(this.#takePrefix())
-    }
-    if (this.#bufferedBytes < this.#frameBytes) return undefined
-    const frame = this.#take(this.#frameBytes)
+    if (!this.hasNext()) return undefined
+    const frame = this.#take(this.#frameBytes!)
     this.#frameBytes = undefined
     return frame
+  }
+
+  /** Whether there is a whole frame, which `next` will return. Throws as that does. */
+  hasNext(): boolean {
+    if (this.#frameBytes === undefined) {
+      if (this.#bufferedBytes < FRAME_PREFIX_BYTES) return false
+      this.#frameBytes = this.#checkSize(this.#takePrefix())
+    }
+    return this.#bufferedBytes >= this.#frameBytes
   }
 
   #takePrefix(): number {

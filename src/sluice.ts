@@ -39,6 +39,7 @@ import { produceHandler } from './kafka/handlers/produce.ts'
 import { saslAuthenticateHandler, saslHandshakeHandler } from './kafka/handlers/sasl.ts'
 import { openListeners } from './kafka/listeners.ts'
 import { WireDump } from './kafka/wire-dump.ts'
+import { Turnstile } from './base/turnstile.ts'
 import { type StoreConnection } from './store/connection.ts'
 import { keepEngine, type KeptEngine } from './store/kept-engine.ts'
 import { Store } from './store/store.ts'
@@ -76,6 +77,8 @@ export function serverInfoPath(data: string): string {
 
 const MAX_STREAMS = 50_000
 const CHECKPOINT_INTERVAL_MS = 5000
+/** Enough to keep the disk busy: a group that is being written, and the next one. More would only be waited for. */
+const UNDER_WAY_BYTES = 16 * 1024 * 1024
 /** How often the indexer is told how far it may read, while something is written. */
 const TELL_INDEXER_MS = 20
 
@@ -278,9 +281,10 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     initProducerIdHandler(producerIds),
     saslAuthenticateHandler,
   ])
-  const budgets = {
+  const shares = {
     clients: new ByteBudget(limits.bufferedBytes),
     strangers: new ByteBudget(limits.unauthenticatedBufferedBytes),
+    turnstile: new Turnstile(UNDER_WAY_BYTES),
   }
   const admission = new Admission({ limits, log })
   const wireDump = new WireDump({ files, directory: join(data, 'dumps') })
@@ -293,10 +297,11 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     gauge(
       'buffered_bytes',
       'Bytes of requests that are held in memory.',
-      () => budgets.clients.heldBytes + budgets.strangers.heldBytes,
+      () => shares.clients.heldBytes + shares.strangers.heldBytes,
     ),
     gauge('buffered_bytes_limit', 'As many may be held for clients with a right access key.', () => limits.bufferedBytes),
     counter('refused_total', 'Partitions of Produce requests that were refused.', () => refusals, 'error'),
+    gauge('handled_bytes', 'Bytes of requests on their way to the disk.', () => shares.turnstile.bytes),
     gauge('journal_waiting_entries', 'Writes that wait for the disk.', () => journal.waitingEntries),
     counter('journal_entries_total', 'Writes that are durable.', () => journal.durableEntries),
     counter('journal_bytes_total', 'Bytes of the journal that are durable.', () => journal.readLimit.position),
@@ -323,7 +328,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const httpAddress = await listenOnPort(http, config.http)
   stops.add(() => http.close())
 
-  const shared = { admission, dispatcher, limits, budgets, wireDump, log }
+  const shared = { admission, dispatcher, limits, shares, wireDump, log }
   const listeners = await openListeners(config, { catalog, authenticator, shared })
   stops.add(() => listeners.close())
 

@@ -14,7 +14,6 @@ import { apiVersionsResponse, unsupportedApiVersions } from '../../protocol/mess
 import { ApiKey, apiName } from '../../protocol/api-keys.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
 import { Reader } from '../../protocol/reader.ts'
-import { type Account, type ByteBudget } from '../base/byte-budget.ts'
 import { SluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
 import { plainAddress } from '../base/networks.ts'
@@ -22,6 +21,7 @@ import { type Limits } from '../config/limits.ts'
 import { AnswerQueue, type Slot } from './answer-queue.ts'
 import { type Dispatcher } from './dispatcher.ts'
 import { type Address, type AnyHandler, type Answer } from './handler.ts'
+import { Holdings, type Shares } from './holdings.ts'
 import { Pace } from './pace.ts'
 import { RefusedStreams } from './refused-streams.ts'
 import { type Session } from './session.ts'
@@ -34,15 +34,9 @@ export interface ConnectionOptions {
   dispatcher: Dispatcher
   advertised: Address
   limits: Limits
-  budgets: Budgets
+  shares: Shares
   wireDump: WireDump
   log: Log
-}
-
-/** The memory for the requests of all connections. Strangers have one of their own, so that they take no room from clients. */
-export interface Budgets {
-  clients: ByteBudget
-  strangers: ByteBudget
 }
 
 /** A client as the log names it: address and port. */
@@ -56,7 +50,7 @@ const DISCARD_MS = 1000
 /** What takes longer, such as converting a large message set, is not followed by another of the same connection at once. */
 const LONG_MS = 10
 
-export class Connection implements Account {
+export class Connection {
   /** Records what goes over this connection, while somebody asks for it. */
   tap: Tap | undefined
   readonly #options: ConnectionOptions
@@ -64,15 +58,13 @@ export class Connection implements Account {
   readonly #frames: FrameReader
   /** The client's address without its port, which would be a new one for each connection. */
   readonly #source: string
-  /** Who shares the memory for requests: the project, or the address of a stranger. */
-  #group: string
   readonly #log: Log
   readonly #refusedStreams = new RefusedStreams()
   readonly #pace = new Pace()
   readonly #answers = new AnswerQueue()
-  #budget: ByteBudget
-  /** What was received and is not answered. */
-  #heldBytes = 0
+  readonly #holdings: Holdings
+  /** True while a whole request waits that may not be handled yet. */
+  #isHeldUp = false
   /** True while a request is under way that the next one has to wait for. */
   #isBlocked = false
   /** True when the connection is to end: no frame is looked at any more. */
@@ -92,12 +84,16 @@ export class Connection implements Account {
     this.#options = options
     this.#socket = options.socket
     this.#source = plainAddress(options.socket.remoteAddress)
-    this.#group = this.#source
     this.#log = options.log.child({ peer: peerOf(options.socket) })
-    this.#budget = options.budgets.strangers
-    this.#budget.open(this)
     this.#frames = new FrameReader(options.limits.unauthenticatedRequestBytes)
     this.#deadline = this.#after(options.limits.unauthenticatedMs, 'it did not authenticate in time')
+    this.#holdings = new Holdings({
+      shares: options.shares,
+      source: this.#source,
+      onRoom: () => this.#resume(),
+      onEvict: () => this.close('its unfinished request took room that others waited for'),
+      unfinishedBytes: () => (this.#isHeldUp ? 0 : this.#frames.bufferedBytes),
+    })
     const socket = this.#socket
     options.wireDump.connect(this, { session: options.session, socket, source: this.#source, peer: peerOf(socket) })
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
@@ -116,28 +112,10 @@ export class Connection implements Account {
       options.wireDump.disconnect(this)
       clearTimeout(this.#deadline)
       this.#stopReceiving()
-      // Requests that are under way give theirs back when they are done; others had no answer.
-      this.#release(this.#heldBytes - this.#answers.heldBytes)
-      this.#budget.close(this)
+      this.#holdings.close()
     })
     socket.setTimeout(options.limits.idleMs)
     this.#enter()
-  }
-
-  get group(): string {
-    return this.#group
-  }
-
-  onRoom(): void {
-    this.#resume()
-  }
-
-  onEvict(): void {
-    this.close('its unfinished request took room that others waited for')
-  }
-
-  unfinishedBytes(): number {
-    return this.#frames.bufferedBytes
   }
 
   /** Ends the connection in order: what was taken is still answered. */
@@ -161,17 +139,7 @@ export class Connection implements Account {
   #stopReceiving(): void {
     this.#isClosing = true
     clearTimeout(this.#pause)
-    this.#release(this.#frames.clear())
-  }
-
-  #hold(bytes: number): void {
-    this.#heldBytes += bytes
-    this.#budget.hold(this, bytes)
-  }
-
-  #release(bytes: number): void {
-    this.#heldBytes -= bytes
-    this.#budget.release(this, bytes)
+    this.#holdings.release(this.#frames.clear())
   }
 
   /** Whether the client has shown that it knows an access key of its project. */
@@ -182,20 +150,20 @@ export class Connection implements Account {
   #receive(chunk: Buffer): void {
     if (this.#isClosing) return
     this.#frames.push(chunk)
-    this.#hold(chunk.length)
+    this.#holdings.hold(chunk.length)
     this.#handleFrames()
   }
 
   #handleFrames(): void {
+    this.#isHeldUp = false
     try {
-      while (!this.#isClosing && !this.#isBlocked) {
-        if (this.#isBehind) {
+      while (!this.#isClosing && !this.#isBlocked && this.#frames.hasNext()) {
+        if (!this.#mayHandle()) {
+          this.#isHeldUp = true
           this.#socket.pause()
           return
         }
-        if (!this.#pace.isRefusing && this.#isPaused()) return
-        const frame = this.#frames.next()
-        if (frame === undefined) break
+        const frame = this.#frames.next()!
         this.#requestBytes = FRAME_PREFIX_BYTES + frame.length
         const startMs = performance.now()
         this.#handle(frame)
@@ -209,10 +177,15 @@ export class Connection implements Account {
       const isCut = this.#frames.bufferedBytes > 0 || this.#frames.expectedBytes !== undefined
       if (isCut) this.close('it ended in the middle of a request')
       else this.#leave()
-    } else if (this.#budget.isFull) {
-      this.#socket.pause()
-      this.#budget.wait(this)
-    }
+    } else if (this.#isBehind || !this.#holdings.hasRoom()) this.#socket.pause()
+  }
+
+  /** Whether the next request may be handled now; if not, `#resume` is called when it may. */
+  #mayHandle(): boolean {
+    if (this.#isBehind) return false
+    // What came behind a request that was refused for want of room is refused at once.
+    if (this.#pace.isRefusing) return true
+    return !this.#isPaused() && this.#holdings.mayBegin()
   }
 
   /** Leaves the client unread as long as it is slowed down. */
@@ -235,11 +208,17 @@ export class Connection implements Account {
   get #isBehind(): boolean {
     const { requestsInFlight, requestBytes } = this.#options.limits
     if (this.#socket.writableNeedDrain || this.#answers.length >= requestsInFlight) return true
-    return this.#answers.length > 0 && this.#heldBytes >= requestBytes
+    return this.#answers.length > 0 && this.#holdings.bytes >= requestBytes
+  }
+
+  /** A place for the answer to the request that is being handled. */
+  #open(header?: RequestHeader): Slot {
+    this.#holdings.begin(this.#requestBytes)
+    return this.#answers.open(this.#requestBytes, header)
   }
 
   #fill(slot: Slot, frame: Buffer): void {
-    this.#release(this.#answers.fill(slot, frame))
+    this.#holdings.finish(this.#answers.fill(slot, frame))
   }
 
   #handle(frame: Chunks): void {
@@ -283,7 +262,7 @@ export class Connection implements Account {
       pace: this.#pace,
     }
     const answer = handler.handle(request, call)
-    const slot = this.#answers.open(this.#requestBytes, header)
+    const slot = this.#open(header)
     const encode = ({ response, thenClose }: Answer<unknown>): void => {
       this.#fill(slot, response === undefined ? NO_ANSWER : encodeResponse(handler.response, version, correlationId, response))
       if (handler.blocks === true) this.#enter()
@@ -294,7 +273,7 @@ export class Connection implements Account {
       try {
         encode(answer)
       } catch (error) {
-        this.#release(this.#answers.drop(slot))
+        this.#holdings.finish(this.#answers.drop(slot))
         throw error
       }
       this.#flush()
@@ -303,7 +282,7 @@ export class Connection implements Account {
 
   /** SASL after SaslHandshake 0: a token without a header; the answer is an empty frame, of which Sarama reads exactly four bytes. */
   #authenticateRaw(frame: Chunks): void {
-    const slot = this.#answers.open(this.#requestBytes)
+    const slot = this.#open()
     const authenticated = this.#options.session.authenticate(frame.toBuffer()).then(result => {
       this.#fill(slot, result.accepted ? EMPTY_FRAME : NO_ANSWER)
       this.#enter()
@@ -320,7 +299,7 @@ export class Connection implements Account {
     }
     answered
       .catch((error: unknown) => {
-        this.#release(this.#answers.drop(slot))
+        this.#holdings.finish(this.#answers.drop(slot))
         this.#fail(error)
       })
       .finally(() => {
@@ -331,32 +310,22 @@ export class Connection implements Account {
   }
 
   #answer(header: RequestHeader, frame: Buffer): void {
-    this.#fill(this.#answers.open(this.#requestBytes, header), frame)
+    this.#fill(this.#open(header), frame)
     this.#flush()
   }
 
   /** Sets the limits of what the session has become. */
   #enter(): void {
-    const { session, limits, budgets } = this.#options
+    const { session, limits } = this.#options
     if (session.principal === undefined) return
     clearTimeout(this.#deadline)
-    if (this.#hasRightKey) this.#moveTo(budgets.clients, session.principal.project)
-    else this.#moveTo(budgets.strangers, this.#source)
+    this.#holdings.join(this.#hasRightKey ? session.principal.project : undefined)
     this.#frames.limitBytes = this.#hasRightKey ? limits.requestBytes : limits.unauthenticatedRequestBytes
     // The user of a wrong key is to see why, and is to have nothing else of it.
     if (!this.#hasRightKey) {
       this.#log.info({ project: session.principal.project }, 'access denied: unknown project or wrong access key')
       this.#deadline = this.#after(limits.unauthenticatedMs, 'its access key was not accepted')
     }
-  }
-
-  #moveTo(budget: ByteBudget, group: string): void {
-    this.#budget.release(this, this.#heldBytes)
-    this.#budget.close(this)
-    this.#budget = budget
-    this.#group = group
-    this.#budget.open(this)
-    this.#budget.hold(this, this.#heldBytes)
   }
 
   /** Sends the answers that are ready and have none before them. */

@@ -13,7 +13,8 @@ import { Networks, plainAddress } from '../base/networks.ts'
 import { findPortHolder } from '../base/port-holder.ts'
 import { type Limits } from '../config/limits.ts'
 import { type Admission } from './admission.ts'
-import { Connection, peerOf, type Budgets } from './connection.ts'
+import { Connection, peerOf } from './connection.ts'
+import { type Shares } from './holdings.ts'
 import { type Dispatcher } from './dispatcher.ts'
 import { type Address } from './handler.ts'
 import { type Session } from './session.ts'
@@ -39,7 +40,7 @@ export interface ListenerOptions {
     admission: Admission
     dispatcher: Dispatcher
     limits: Limits
-    budgets: Budgets
+    shares: Shares
     wireDump: WireDump
     log: Log
   }

@@ -7,6 +7,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { ByteBudget } from '../../../src/base/byte-budget.ts'
 import { nodeFiles } from '../../../src/base/files.ts'
+import { Turnstile } from '../../../src/base/turnstile.ts'
 import { type Log } from '../../../src/base/log.ts'
 import { type Authenticator } from '../../../src/catalog/authenticator.ts'
 import { defaultLimits } from '../../../src/config/limits.ts'
@@ -31,7 +32,7 @@ describe('Connection', () => {
         dispatcher: new Dispatcher([]),
         advertised: { host: 'localhost', port: 0 },
         limits: { ...defaultLimits, idleMs: 50 },
-        budgets: { clients: new ByteBudget(1000), strangers: new ByteBudget(1000) },
+        shares: { clients: new ByteBudget(1000), strangers: new ByteBudget(1000), turnstile: new Turnstile(1000) },
         wireDump: new WireDump({ files: nodeFiles, directory: tmpdir() }),
         log,
       })
