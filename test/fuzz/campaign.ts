@@ -72,7 +72,7 @@ const MEMORY_BYTES = { serve: 1024 * MiB, indexer: 768 * MiB, engine: 900 * MiB 
 const SPARE_FILES = 12
 
 /** Nothing but a handshake is ended for the time that it takes: all clients come from one address, and some dawdle. */
-const limits = { exemptNetworks: ['127.0.0.0/8'], handshakeMs: '3 s', unauthenticatedMs: '10 min' }
+const limits = { exemptNetworks: ['127.0.0.0/8'], handshakeMs: '6 s', unauthenticatedMs: '10 min' }
 
 export function drawSeed(): number {
   return randomInt(2 ** 31)
