@@ -92,6 +92,7 @@ export class Connection {
       trace.add('server', `receives ${batch.id}`)
       const arrives = (logstoreId: string): void => oracle.arrives(batch, logstoreId)
       const answer = this.#server.receive(batch, partition, this.#serverSide, arrives)
+      void answer.then(({ errorCode }) => errorCode === 0 && oracle.takes(batch))
       this.#answered = Promise.all([this.#answered, answer]).then(() => this.#deliver(answer, hear))
     }, this.#arrivalMs - Date.now())
   }

@@ -33,6 +33,8 @@ interface Known {
   batch: Batch
   /** When it was sent first, counted in calls of the oracle. */
   sentAt: number
+  /** Whether the server has said that it is stored, though maybe on a connection that is closed. */
+  isTaken: boolean
   /** By logstore id. */
   fates: Map<string, Fate>
 }
@@ -76,7 +78,7 @@ export class Oracle {
 
   /** A producer is about to send a batch, for the first time or again. */
   sends(batch: Batch): void {
-    if (!this.#known.has(batch.id)) this.#known.set(batch.id, { batch, sentAt: ++this.#moment, fates: new Map() })
+    if (!this.#known.has(batch.id)) this.#known.set(batch.id, { batch, sentAt: ++this.#moment, isTaken: false, fates: new Map() })
   }
 
   /** A batch came to the server, where its topic is this logstore. */
@@ -85,6 +87,15 @@ export class Oracle {
     const fate = fates.get(logstoreId) ?? { arrivals: 0, acknowledged: new Map<number, number>() }
     fate.arrivals++
     fates.set(logstoreId, fate)
+  }
+
+  /** The server has said that a batch is stored; nobody may have heard it. */
+  takes(batch: Batch): void {
+    this.#known.get(batch.id)!.isTaken = true
+  }
+
+  isTaken(batch: Batch): boolean {
+    return this.#known.get(batch.id)!.isTaken
   }
 
   /** A producer has read that its batch is stored from this offset on. */

@@ -1,7 +1,7 @@
 /**
  * Producers as clients of Kafka are: several batches under way, everything that was not acknowledged sent again, in order.
  *
- * What they must never see: a batch acknowledged before one that was sent before it in the same stream, an error that no retry
+ * What they must never see: a batch acknowledged before one is stored that was sent before it in the same stream, an error that no retry
  * mends, or the first batch that is open refused for its sequence.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
@@ -131,8 +131,10 @@ export class Producer {
     const isFirst = index === 0
     if (errorCode === ErrorCode.NONE) {
       oracle.acknowledges(batch, logstoreId, baseOffset)
-      if (batch.sequenced !== undefined && !isFirst)
-        fail(`${batch.id} is acknowledged before ${this.#open[0]?.id ?? 'an error'}, which was sent before it`)
+      // One before it may have been stored by way of a connection that is closed: its answer was lost.
+      const earlier = this.#open.slice(0, Math.max(0, index)).find(one => !oracle.isTaken(one))
+      if (batch.sequenced !== undefined && (index < 0 || earlier !== undefined))
+        fail(`${batch.id} is acknowledged before ${earlier?.id ?? 'an error'}, which was sent before it`)
       if (index >= 0) this.#open.splice(index, 1)
     } else if (errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER && batch.sequenced !== undefined) {
       if (isFirst && !this.#isReplaced) this.#startOver(batch)
