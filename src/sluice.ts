@@ -232,6 +232,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     journal.forgetLogstore(id)
     balancer.forget(id)
     parkedBytes.delete(id)
+    indexingProblems.delete(id)
     catalog.forgetDeletedLogstore(id).catch((error: unknown) => log.warn({ err: error }, 'the catalog could not be written'))
   }
   const engine = keepEngine({

@@ -117,6 +117,12 @@ export const errorKinds = {
     ({ table, found }: { table: string; found: string }) =>
       `table ${table} was not made by this sluice (${found}) and is left alone: rename or drop it`,
   ),
+  TABLE_AHEAD: kind(
+    409,
+    ({ project, logstore, shard, offset }: { project: string; logstore: string; shard: number; offset: number }) =>
+      `the table of logstore "${logstore}" in project "${project}" holds logs of shard ${shard} up to offset ${offset} that are not those ` +
+      'of this journal, which was replaced or has lost its end: restore the journal, or delete the logstore and make it anew',
+  ),
   DUMP_RUNNING: kind(409, (_: Record<string, never>) => 'a dump is being recorded already; wait until it ends, or end it'),
   DUMP_UNREADABLE: kind(
     400,

@@ -8,7 +8,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
-import { SluiceError } from '../base/errors.ts'
+import { SluiceError, sluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { type DecodedEntry, type Place } from '../journal/format.ts'
@@ -64,8 +64,8 @@ interface Block {
 export class TableWriter {
   readonly #options: TableWriterOptions
   readonly #abort = new AbortController()
-  /** Offsets up to these are in the table already, by shard; known once the table was asked. */
-  #storedOffsets: Map<number, number> | undefined
+  /** By shard, what is in the table already: offsets up to these, and none received later; known once the table was asked. */
+  #stored: { offsets: Map<number, number>; receivedMs: Map<number, number> } | undefined
   /** Everything of this logstore up to this entry is in the table. */
   #storedEntry: number
   #gathering: Block | undefined
@@ -114,12 +114,15 @@ export class TableWriter {
    */
   async add(entry: DecodedEntry, begin?: Place): Promise<void> {
     if (entry.number <= this.#storedEntry || this.isStopped) return
-    const storedOffsets = (this.#storedOffsets ??= await this.#waitFor(this.#retry(() => this.#askTable())))
-    if (storedOffsets === undefined) return
+    const stored = (this.#stored ??= await this.#waitFor(this.#retry(() => this.#askForStored())))
+    if (stored === undefined) return
+    const storedOffset = stored.offsets.get(entry.shard) ?? -1
+    if (entry.baseOffset <= storedOffset && entry.receivedMs > (stored.receivedMs.get(entry.shard) ?? Infinity))
+      return this.#waitFor(this.#refuse(entry.shard, storedOffset))
     const day = Math.floor(entry.receivedMs / DAY_MS)
     if (this.#gathering !== undefined && this.#gathering.day !== day) await this.#waitFor(this.flush())
     if (this.isStopped) return
-    for (const row of rowsOf(entry, storedOffsets.get(entry.shard) ?? -1)) {
+    for (const row of rowsOf(entry, storedOffset)) {
       const { rows } = this.#blockFor(entry, begin, day)
       rows.append(row)
       if (rows.rows >= BLOCK_ROWS || rows.bytes >= BLOCK_BYTES) await this.#waitFor(this.flush())
@@ -192,6 +195,20 @@ export class TableWriter {
   async #isStored(block: Block): Promise<boolean> {
     const stored = await this.#askTable()
     return [...block.rows.highestOffsets].every(([shard, offset]) => (stored.get(shard) ?? -1) >= offset)
+  }
+
+  async #askForStored() {
+    const offsets = await this.#askTable()
+    return { offsets, receivedMs: await this.#options.store.newestReceived(this.#options.logstore) }
+  }
+
+  /**
+   * Waits until the logstore is deleted: an entry has offsets that the table has already, and was received after all that is there,
+   * while in one journal offsets and times grow together. So it is not there, and would be skipped as if it were.
+   */
+  async #refuse(shard: number, offset: number): Promise<void> {
+    const { project, name } = this.#options.logstore
+    await this.#retry(() => Promise.reject(sluiceError('TABLE_AHEAD', { project, logstore: name, shard, offset })))
   }
 
   /** What the table holds when none of this node's inserts runs any more. */

@@ -156,6 +156,15 @@ export class Store {
     return new Map(rows.map(({ shard, offset }) => [shard, Number(offset)]))
   }
 
+  /** When the newest log of each shard was received, ms since 1970; without the shards that hold nothing. */
+  async newestReceived(logstore: LogstoreName): Promise<Map<number, number>> {
+    const query =
+      'SELECT _shard AS shard, toUnixTimestamp64Milli(max(_received)) AS receivedMs FROM {database:Identifier}.{table:Identifier} ' +
+      'GROUP BY _shard'
+    const rows = await this.#select<{ shard: number; receivedMs: string | number }>(logstore, query)
+    return new Map(rows.map(({ shard, receivedMs }) => [shard, Number(receivedMs)]))
+  }
+
   /** How many logs are stored. */
   async count(logstore: LogstoreName): Promise<number> {
     const query = 'SELECT count() AS logs FROM {database:Identifier}.{table:Identifier}'

@@ -22,6 +22,8 @@ export interface CrashOptions {
   state: CrashState
   /** The number of cycles to come to, with those that the state has already. */
   cycles: number
+  /** The longest time between two kills. */
+  longestMs?: number
   /** Whether librdkafka may be downloaded if it is not there. */
   mayInstall: boolean
   /** Called with what is to be shown. */
@@ -41,7 +43,8 @@ const PROGRESS_MS = 10_000
 
 /** Half of the cycles kill the server, whose memory is what a crash takes away. */
 const DRAWN: readonly Target[] = ['server', 'server', 'server', 'start', 'start', 'indexer', 'indexer', 'engine', 'all', 'all']
-const [SHORTEST_MS, LONGEST_MS] = [50, 2000]
+const SHORTEST_MS = 50
+const LONGEST_MS = 2000
 /** A start takes about half a second; the second kill meets it anywhere. */
 const LONGEST_START_MS = 700
 
@@ -142,7 +145,8 @@ class Campaign {
   }
 
   async #cycle(random: Random): Promise<void> {
-    await delay(SHORTEST_MS + random.below(LONGEST_MS - SHORTEST_MS))
+    const { longestMs = LONGEST_MS } = this.#options
+    await delay(SHORTEST_MS + random.below(longestMs - SHORTEST_MS))
     const target = random.pick(DRAWN)
     this.#options.state.kills[target]++
     if (target === 'indexer' || target === 'engine') return this.#server.killNow([target])

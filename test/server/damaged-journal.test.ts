@@ -2,7 +2,7 @@
  * Files of the journal that were damaged while no server ran: what was acknowledged is never skipped without a word.
  */
 import assert from 'node:assert/strict'
-import { cp, open, readdir, readFile, rm, truncate } from 'node:fs/promises'
+import { cp, open, readdir, readFile, rename, rm, truncate } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { nodeFiles } from '../../src/base/files.ts'
 import { type Checkpoint } from '../../src/journal/checkpoint.ts'
@@ -157,4 +157,60 @@ describe('a journal that was damaged while no server ran', function () {
     await server.waitForRows('demo/logs', RECORDS)
     assert.equal(await server.countRows('demo/logs'), RECORDS)
   })
+})
+
+describe('a journal that does not hold what the tables do', () => {
+  let server: Server
+  let password: string
+
+  beforeEach(async () => {
+    server = await Server.start({ settings })
+    await server.createLogstore('demo/logs', { shards: 1 })
+    password = await server.createKey('demo')
+    await send('first', 20)
+    await server.waitForRows('demo/logs', 20)
+  })
+
+  afterEach(() => server.remove())
+
+  async function send(name: string, records: number): Promise<void> {
+    const client = await RawClient.login(server, 'demo', password)
+    for (let record = 0; record < records; record++) {
+      const [answer] = await client.produce([{ topic: 'logs', batch: { records: [{ value: `${name} ${record}` }] } }])
+      assert.equal(answer?.errorCode, 0)
+    }
+    client.close()
+  }
+
+  const changes: Record<string, (directory: string) => Promise<void>> = {
+    'that was moved aside': directory => rename(directory, `${directory}.aside`),
+    'whose last file lost its end': async directory => {
+      const segments = (await readdir(directory)).filter(name => /^\d+\.segment$/.test(name)).sort()
+      // Before the first checkpoint of the interval: the one at the start says nothing of what came then.
+      await truncate(join(directory, segments.at(-1)!), 10 * 4096)
+    },
+  }
+
+  for (const [name, change] of Object.entries(changes))
+    it(`and ${name} is told of, and new logs are not taken for those that are there`, async () => {
+      await server.kill('SIGKILL')
+      await change(join(server.data, 'journal'))
+      await server.restart()
+      await send('second', 5)
+      await until('a server that is not ready', async () => {
+        const { text } = await server.get('/readyz')
+        return text.includes('the table of logstore "logs" in project "demo" holds logs of shard 0 up to offset 19')
+      })
+      assert.equal(await server.countRows('demo/logs'), 20)
+      await server.control('DELETE', '/v1/projects/demo/logstores/logs')
+      await server.createLogstore('demo/logs', { shards: 1 })
+      await send('third', 5)
+      await server.waitForRows('demo/logs', 5)
+      await server.whenReady()
+      const rows = await server.query<{ content: string }>('demo/logs', 'SELECT content FROM log ORDER BY _entry')
+      assert.deepEqual(
+        rows.map(({ content }) => content),
+        Array.from({ length: 5 }, (_, record) => `third ${record}`),
+      )
+    })
 })

@@ -164,6 +164,8 @@ export class Load {
       async () => {
         const socket = connect(this.#server.port(), '127.0.0.1')
         socket.on('error', () => {})
+        // What nobody reads keeps a socket from being closed.
+        socket.resume()
         socket.end(randomBytes(200))
         await once(socket, 'close')
       },
