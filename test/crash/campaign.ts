@@ -41,6 +41,9 @@ const LOGSTORES: Readonly<Record<string, number>> = { wide: 4, narrow: 1 }
 const CYCLES_PER_ROUND = 5
 const PROGRESS_MS = 10_000
 
+/** A client whose server runs again knows in seconds what became of its records. */
+const SETTLE_MS = 150_000
+
 /** Half of the cycles kill the server, whose memory is what a crash takes away. */
 const DRAWN: readonly Target[] = ['server', 'server', 'server', 'start', 'start', 'indexer', 'indexer', 'engine', 'all', 'all']
 const SHORTEST_MS = 50
@@ -174,7 +177,7 @@ class Campaign {
   /** Has the clients pause, everything indexed, and both compared. */
   async #verify(): Promise<void> {
     const { state, onVerified } = this.#options
-    await Promise.all(this.#clients.map(client => client.pause()))
+    await Promise.all(this.#clients.map(client => this.#pause(client)))
     for (const verified of await this.#verifier.verify(this.#streams)) {
       this.#count(verified)
       if (verified.problem !== undefined) state.failures.push(verified.problem)
@@ -187,6 +190,18 @@ class Campaign {
     for (const stream of this.#streams) stream.forget()
     onVerified?.(state)
     if (countProblems(state) === 0) for (const client of this.#clients) client.start()
+  }
+
+  /** A client that hangs or has ended is a failure of its own, and what it knows is compared all the same. */
+  async #pause(client: StreamingClient): Promise<void> {
+    const pausing = client.pause().then(
+      () => undefined,
+      (error: Error) => error.message,
+    )
+    const problem = await Promise.race([pausing, delay(SETTLE_MS, 'it does not go on', { ref: false })])
+    if (problem === undefined) return
+    const complaints = [...client.complaints.keys()].slice(-3).join('; ')
+    this.#options.state.failures.push(`${client.name}: ${problem}; its complaints: ${complaints}`)
   }
 
   #count({ topic, rows, anomalies, repeated }: Verified): void {

@@ -45,6 +45,7 @@ export class LibrdkafkaClient implements StreamingClient {
   readonly #options: LibrdkafkaOptions
   readonly #process: ChildProcess
   #hasEnded = false
+  #lastWords = ''
   #timer: NodeJS.Timeout | undefined
 
   private constructor(options: LibrdkafkaOptions, process: ChildProcess) {
@@ -53,6 +54,8 @@ export class LibrdkafkaClient implements StreamingClient {
     this.#options = options
     this.#process = process
     process.once('close', () => (this.#hasEnded = true))
+    // Mostly about a server that is not there; of one that ends by itself the last words tell why.
+    process.stderr!.setEncoding('utf8').on('data', (words: string) => (this.#lastWords = (this.#lastWords + words).slice(-1000)))
     process.stdin!.on('error', () => {})
     createInterface({ input: process.stdout! }).on('line', line => this.#read(line))
   }
@@ -62,8 +65,7 @@ export class LibrdkafkaClient implements StreamingClient {
     const ca = join(server.directory, 'ca.pem')
     await writeFile(ca, server.ca)
     const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }
-    // Its complaints are about a server that is not there; what becomes of records is told on standard output.
-    const child = spawn(python, [driver], { cwd: server.directory, env, stdio: ['pipe', 'pipe', 'ignore'] })
+    const child = spawn(python, [driver], { cwd: server.directory, env, stdio: ['pipe', 'pipe', 'pipe'] })
     const client = new LibrdkafkaClient(options, child)
     child.stdin.write(`${JSON.stringify(client.#settings(server, ca))}\n`)
     return client
@@ -85,7 +87,7 @@ export class LibrdkafkaClient implements StreamingClient {
     await until(
       `what became of the records of ${this.name}`,
       () => {
-        if (this.#hasEnded) throw new Error(`${this.name} has ended by itself`)
+        if (this.#hasEnded) throw new Error(`it has ended by itself: ${this.#lastWords}`)
         return this.streams.every(stream => stream.inDoubt === 0)
       },
       SETTLE_MS,
