@@ -71,7 +71,8 @@ function drawPanel({ title, unit, lines }: Panel, top: number, x: (minute: numbe
 
 function drawMark(at: number, bottom: number, label: string): string {
   const line = `<path d="M${round(at)} ${MARGIN.top}V${bottom}" stroke="#888888" stroke-dasharray="4 4"/>`
-  return line + text(at + 4, bottom - 6, label, { size: 11, color: '#555555' })
+  // Below the first panel, where no line is.
+  return line + text(at + 4, MARGIN.top + PANEL_HEIGHT + 16, label, { size: 11, color: '#555555' })
 }
 
 interface TextStyle {
