@@ -33,6 +33,7 @@ export function plot({ title, panels, marks }: { title: string; panels: readonly
   const points = panels.flatMap(({ lines }) => lines.flatMap(line => line.points))
   const minutes = points.reduce((most, point) => Math.max(most, point.minutes), 1)
   const bottom = MARGIN.top + panels.length * (PANEL_HEIGHT + MARGIN.panel) - MARGIN.panel
+  const ticks = ticksUpTo(minutes).filter(tick => tick <= minutes)
   const x = (minute: number): number => MARGIN.left + (minute / minutes) * PLOT_WIDTH
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${bottom + MARGIN.bottom}" font-family="sans-serif" font-size="13">`,
@@ -40,7 +41,7 @@ export function plot({ title, panels, marks }: { title: string; panels: readonly
     text(MARGIN.left, 24, title, { size: 16, weight: 'bold' }),
     ...marks.map(mark => drawMark(x(mark.minutes), bottom, mark.label)),
     ...panels.flatMap((panel, index) => drawPanel(panel, MARGIN.top + index * (PANEL_HEIGHT + MARGIN.panel), x)),
-    ...ticksUpTo(minutes).map(tick => text(x(tick), bottom + 20, String(tick), { anchor: 'middle' })),
+    ...ticks.map(tick => text(x(tick), bottom + 20, String(tick), { anchor: 'middle' })),
     text(MARGIN.left + PLOT_WIDTH / 2, bottom + 42, 'minutes', { anchor: 'middle' }),
     '</svg>',
   ]
