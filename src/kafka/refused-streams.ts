@@ -1,8 +1,9 @@
 /**
- * The batches that a connection was refused because there was no logstore or no right: streams that the journal knows nothing of.
+ * The batches that a connection was refused, by the name of the topic: where there is no logstore or no right, the journal knows nothing
+ * of the stream.
  *
- * Should the logstore or the right appear between two pipelined batches, the later one must not be taken before the earlier
- * one has been sent again; a client would take the success of the later one for that of both.
+ * Should the logstore or the right appear between two pipelined batches, or the logstore be made anew, the later one must not be
+ * taken before the earlier one has been sent again; a client would take the success of the later one for that of both.
  */
 import { type BatchHeader } from '../../protocol/records/batch.ts'
 

@@ -19,7 +19,7 @@ import { readRows, type StoredRow } from './rows.ts'
 import { type Trace } from './trace.ts'
 
 /** What the indexer calls of a store. */
-type IndexedStore = Pick<Store, 'ensureTable' | 'insert' | 'resolveInserts' | 'highestOffsets' | 'dropLogstore'>
+type IndexedStore = Pick<Store, 'ensureTable' | 'insert' | 'resolveInserts' | 'highestOffsets' | 'newestReceived' | 'dropLogstore'>
 type Named = Pick<Logstore, 'id' | 'project' | 'name'>
 
 export interface Table {
@@ -89,6 +89,8 @@ export class SimulatedStore {
         ),
       highestOffsets: logstore =>
         process.call(() => this.#call('highestOffsets', logstore, () => new Map(this.findTable(logstore)?.highest))),
+      newestReceived: logstore =>
+        process.call(() => this.#call('newestReceived', logstore, () => newestReceived(this.findTable(logstore)?.rows ?? []))),
       dropLogstore: logstore => process.call(() => this.#call('dropLogstore', logstore, () => this.#drop(logstore))),
     }
     // The class has private fields, so nothing else is of its type.
@@ -186,4 +188,11 @@ export class SimulatedStore {
     this.#options.trace.add('store', `${name} has failed ${when}`)
     return sluiceError('STORE_UNAVAILABLE', { problem: `the call was lost ${when}` })
   }
+}
+
+/** By shard. */
+function newestReceived(rows: readonly StoredRow[]): Map<number, number> {
+  const newest = new Map<number, number>()
+  for (const { shard, receivedMs } of rows) newest.set(shard, Math.max(receivedMs, newest.get(shard) ?? 0))
+  return newest
 }

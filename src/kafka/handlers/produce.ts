@@ -57,7 +57,10 @@ export function produceHandler({ ingest, log, onRefused }: ProduceOptions): Hand
     call: Call,
     { errorCode, message, recordIndex }: BatchRefusal,
   ): Promise<PartitionResponse> {
-    ingest.refuse(principalOf(call), { topic, partition: index, batch: findFirstHeader(records) })
+    const header = findFirstHeader(records)
+    const batch = call.refusedStreams.take(topic, index, header) ?? header
+    ingest.refuse(principalOf(call), { topic, partition: index, batch })
+    call.refusedStreams.add(topic, index, batch)
     return Promise.resolve(refused(index, errorCode, message, recordIndex))
   }
 
@@ -140,9 +143,9 @@ const behindRefused: BatchRefusal = {
   message: 'a batch before this one could not be taken for now: send both again, in order',
 }
 
-/** Whether the journal keeps the sequences of a stream that was refused for this; else the connection has to. */
+/** Whether the journal keeps what is refused for this, and nothing behind it is taken even if the logstore is made anew meanwhile. */
 function isKnownStream(refusal: WriteRefusal['refusal']): boolean {
-  return refusal === 'OUT_OF_ORDER_SEQUENCE' || refusal === 'OLD_PRODUCER_EPOCH' || isOverload(refusal)
+  return refusal === 'OUT_OF_ORDER_SEQUENCE' || refusal === 'OLD_PRODUCER_EPOCH'
 }
 
 /** The first batch's header, for what can be told from it of a batch that is refused; older formats have no producers. */

@@ -55,6 +55,7 @@ export interface StoredRow {
   shard: number
   offset: number
   entry: number
+  receivedMs: number
   content: string
 }
 
@@ -87,7 +88,7 @@ export class MemoryTables {
       if (broken === 'not ours') throw sluiceError('TABLE_NOT_OURS', { table: id, found: 'it has no comment' })
       throw sluiceError('STORE_REFUSED', { problem: 'there is no such column' })
     }
-    const store: Pick<Store, 'ensureTable' | 'resolveInserts' | 'highestOffsets' | 'insert' | 'dropLogstore'> = {
+    const store: Pick<Store, 'ensureTable' | 'resolveInserts' | 'highestOffsets' | 'newestReceived' | 'insert' | 'dropLogstore'> = {
       ensureTable: ({ id }) => call(id, 'not ours', 'away'),
       resolveInserts: ({ id }) => call(id, 'away'),
       highestOffsets: async ({ id }) => {
@@ -95,6 +96,12 @@ export class MemoryTables {
         const highest = new Map<number, number>()
         for (const { shard, offset } of this.rows(id)) highest.set(shard, Math.max(offset, highest.get(shard) ?? -1))
         return highest
+      },
+      newestReceived: async ({ id }) => {
+        await call(id, 'away')
+        const newest = new Map<number, number>()
+        for (const { shard, receivedMs } of this.rows(id)) newest.set(shard, Math.max(receivedMs, newest.get(shard) ?? 0))
+        return newest
       },
       insert: async ({ id }, block) => {
         await call(id, 'not ours', 'refuses', 'away')
@@ -134,12 +141,13 @@ function decodeRows({ encoded }: RowBlock): StoredRow[] {
     const offset = Number(encoded.readBigInt64LE(skip(8)))
     skip(4)
     const entry = Number(encoded.readBigInt64LE(skip(8)))
-    skip(16)
+    skip(8)
+    const receivedMs = Number(encoded.readBigInt64LE(skip(8)))
     for (let texts = 0; texts < 3; texts++) text()
     for (let texts = 2 * length(); texts > 0; texts--) text()
     const content = text()
     text()
-    rows.push({ shard, offset, entry, content })
+    rows.push({ shard, offset, entry, receivedMs, content })
   }
   return rows
 }
