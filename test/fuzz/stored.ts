@@ -30,10 +30,11 @@ export async function assertAcknowledged(
   const expected = [...new Map(batches.map(batch => [batch.baseOffset, batch])).values()]
   expected.sort((a, b) => a.baseOffset - b.baseOffset)
   const last = expected.at(-1)?.baseOffset ?? -1
-  await until(`the row at offset ${last} of ${logstore}`, async () => {
-    const sql = `SELECT toInt32(count()) AS rows FROM log WHERE _offset >= ${last}`
-    return ((await server.query<{ rows: number }>(logstore, sql))[0]?.rows ?? 0) > 0
-  })
+  if (last >= 0)
+    await until(`the row at offset ${last} of ${logstore}`, async () => {
+      const sql = `SELECT toInt32(count()) AS rows FROM log WHERE _offset >= ${last}`
+      return ((await server.query<{ rows: number }>(logstore, sql))[0]?.rows ?? 0) > 0
+    })
   const counts = { rows: 0, errors: 0 }
   let before = -1
   let index = 0

@@ -95,6 +95,30 @@ export function produceHandler({ ingest, log, onRefused }: ProduceOptions): Hand
     }
   }
 
+  /** The answer once every partition has its own; none for acks = 0, where the end of the connection tells of a failure. */
+  async function answer(
+    { acks }: ProduceRequest,
+    responses: { name: string; partitionResponses: Promise<PartitionResponse>[] }[],
+    { source, pace }: Call,
+  ): Promise<Answer<ProduceResponseInput>> {
+    const throttleTimeMs = pace.waitMs
+    const settled: ProduceResponseInput['responses'][number][] = []
+    let problem: string | undefined
+    for (const { name, partitionResponses } of responses) {
+      const partitions = await Promise.all(partitionResponses)
+      for (const { errorCode, errorMessage } of partitions) {
+        if (errorCode === ErrorCode.NONE) continue
+        onRefused(errorCode)
+        problem ??= `topic ${JSON.stringify(name)}: ${errorMessage}`
+      }
+      settled.push({ name, partitionResponses: partitions })
+    }
+    // One line for a request, however many partitions it has.
+    if (problem !== undefined) log.debug({ source, problem }, 'batch refused')
+    if (acks !== 0) return { response: { responses: settled, throttleTimeMs } }
+    return problem === undefined ? {} : { thenClose: `it asked for no answer (acks = 0), and a batch was refused: ${problem}` }
+  }
+
   return {
     request: produceRequest,
     response: produceResponse,
@@ -108,34 +132,9 @@ export function produceHandler({ ingest, log, onRefused }: ProduceOptions): Hand
           refusal === undefined ? take(name, data, call, terms) : refuse(name, data, call, refusal),
         ),
       }))
-      return answer(request.acks, responses, call.pace.waitMs, (errorCode, problem) => {
-        onRefused(errorCode)
-        log.debug({ source: call.source, problem }, 'batch refused')
-      })
+      return answer(request, responses, call)
     },
   }
-}
-
-/** The answer once every partition has its own; none for acks = 0, where the end of the connection tells of a failure. */
-async function answer(
-  acks: number,
-  responses: { name: string; partitionResponses: Promise<PartitionResponse>[] }[],
-  throttleTimeMs: number,
-  report: (errorCode: number, problem: string) => void,
-): Promise<Answer<ProduceResponseInput>> {
-  const settled: ProduceResponseInput['responses'][number][] = []
-  let problem: string | undefined
-  for (const { name, partitionResponses } of responses) {
-    const partitions = await Promise.all(partitionResponses)
-    for (const { errorCode, errorMessage } of partitions) {
-      if (errorCode === ErrorCode.NONE) continue
-      problem = `topic ${JSON.stringify(name)}: ${errorMessage}`
-      report(errorCode, problem)
-    }
-    settled.push({ name, partitionResponses: partitions })
-  }
-  if (acks !== 0) return { response: { responses: settled, throttleTimeMs } }
-  return problem === undefined ? {} : { thenClose: `it asked for no answer (acks = 0), and a batch was refused: ${problem}` }
 }
 
 const behindRefused: BatchRefusal = {
