@@ -2,6 +2,7 @@
  * The server of a simulation: the real catalog, journal, ingest, produce handler and indexer, wired as `src/sluice.ts` wires them,
  * over a disk, a store and a network that are not real.
  */
+import { join } from 'node:path'
 import { Chunks } from '../../protocol/chunks.ts'
 import { type ProduceRequest } from '../../protocol/messages/produce.ts'
 import { silentLog } from '../../src/base/log.ts'
@@ -16,6 +17,8 @@ import { Quotas } from '../../src/ingest/quotas.ts'
 import { Room } from '../../src/ingest/room.ts'
 import { type DecodedEntry } from '../../src/journal/format.ts'
 import { Journal } from '../../src/journal/journal.ts'
+import { ParkedEntries } from '../../src/journal/parked-entries.ts'
+import { listParkedLogstores } from '../../src/journal/parked-parts.ts'
 import { JournalReader } from '../../src/journal/reader.ts'
 import { type Call } from '../../src/kafka/handler.ts'
 import { produceHandler } from '../../src/kafka/handlers/produce.ts'
@@ -29,6 +32,7 @@ import { Channel, SimulatedProcess } from './process.ts'
 import { type SimulatedStore } from './store.ts'
 import { type Trace } from './trace.ts'
 
+const PARKED = join(JOURNAL, 'parked')
 const TELL_INDEXER_MS = 20
 const GRACE_MS = 5000
 const MAX_STREAMS = 1000
@@ -108,12 +112,23 @@ export class SimulatedServer {
     return server
   }
 
-  /** What the journal holds beyond what is indexed, as a reader finds it in `files`. */
+  /** What the journal holds beyond what is indexed, and what is parked, as readers find it in `files`. */
   async readJournal(files: Files): Promise<DecodedEntry[]> {
-    const reader = new JournalReader({ files, directory: JOURNAL, from: this.journal.indexed.place })
+    const { id: journalId, indexed, readLimit } = this.journal
+    const reader = new JournalReader({ files, directory: JOURNAL, from: indexed.place })
     const entries: DecodedEntry[] = []
-    for (let group; (group = await reader.next(this.journal.readLimit)) !== undefined;) entries.push(...group.entries)
+    for (let group; (group = await reader.next(readLimit)) !== undefined;) entries.push(...group.entries)
     await reader.close()
+    for (const logstoreId of await listParkedLogstores(files, PARKED)) {
+      const reported = indexed.parked === undefined ? undefined : (indexed.parked[logstoreId] ?? null)
+      const place = { files, directory: PARKED, journalId, logstoreId, reported, journalEntry: indexed.place.entry }
+      const parked = new ParkedEntries({ ...place, log: silentLog })
+      await parked.open()
+      const parkedReader = parked.openReader(-1)
+      for (let found; (found = await parkedReader.next()).length > 0;) entries.push(...found)
+      await parkedReader.close()
+      await parked.close()
+    }
     return entries
   }
 
