@@ -64,9 +64,10 @@ export const errorKinds = {
     500,
     ({ file, position, problem }: { file: string; position: number; problem: string }) =>
       `the journal is damaged: ${problem} at byte ${position} of ${file}; it was acknowledged, so nothing is skipped: ` +
-      '"sluice journal verify" says which logs are in it; restore the file from a backup of the disk, ' +
-      'or move the journal aside to go on without it',
+      '"sluice journal verify" says what is damaged; restore the file from a backup of the disk, ' +
+      'or "sluice journal repair" goes on without what cannot be read',
   ),
+  JOURNAL_UNREPAIRABLE: kind(500, ({ problem }: { problem: string }) => `the journal cannot be repaired: ${problem}`),
   PARKED_DAMAGED: kind(
     500,
     ({ file, position, problem }: { file: string; position: number; problem: string }) =>

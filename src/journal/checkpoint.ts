@@ -79,11 +79,9 @@ export class Checkpoints {
 
   /** Writes a checkpoint, durably, and removes all but this and the one before. */
   async write(content: CheckpointContent): Promise<void> {
-    const checkpoint = { version: CHECKPOINT_VERSION, ...content }
-    const path = join(this.#directory, `checkpoint-${String(this.#newest + 1).padStart(16, '0')}.json`)
-    await replaceFile(this.#files, path, encodeCheckpoint(checkpoint))
+    const path = await writeCheckpoint(this.#files, this.#directory, this.#newest + 1, content)
     this.#newest++
-    this.#keep(path, checkpoint)
+    this.#keep(path, content)
     for (const unneeded of this.#unneeded) await this.#files.remove(unneeded)
     this.#unneeded = []
   }
@@ -93,10 +91,22 @@ export class Checkpoints {
     return this.#kept.length < 2 ? 0 : this.#kept[0]!.indexed
   }
 
-  #keep(path: string, { indexed }: Checkpoint): void {
+  #keep(path: string, { indexed }: CheckpointContent): void {
     this.#kept.push({ path, indexed: indexed.place.position })
     if (this.#kept.length > 2) this.#unneeded.push(this.#kept.shift()!.path)
   }
+}
+
+/** Writes the checkpoint of a number, durably; resolves with the file's path. */
+export async function writeCheckpoint(
+  files: Files,
+  directory: string,
+  number: number,
+  content: CheckpointContent,
+): Promise<string> {
+  const path = join(directory, `checkpoint-${String(number).padStart(16, '0')}.json`)
+  await replaceFile(files, path, encodeCheckpoint({ version: CHECKPOINT_VERSION, ...content }))
+  return path
 }
 
 /** The checkpoints of a journal, oldest first. Rejects with JOURNAL_FORMAT if a newer sluice wrote one. */

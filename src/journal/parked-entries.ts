@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import { type OpenFile } from '../base/files.ts'
 import { type JournalEntry } from './format.ts'
-import { encodePartHeader, encodeRecords, PARKED_HEADER_BYTES, PARKED_VERSION, partName, type ParkedEnd } from './parked-file.ts'
+import { encodePartHeader, encodeRecords, PARKED_HEADER_BYTES, PARKED_VERSION, partName, type ParkedEnd, type ParkedRecord } from './parked-file.ts'
 import { readRecords, recoverParts, type ParkedPlace, type Part } from './parked-parts.ts'
 
 /** A part is closed when the next records would make it longer. */
@@ -61,7 +61,7 @@ export class ParkedEntries {
    * the file is not written again, nor read behind where it ended before, and the entries are to be appended once more. One
    * call at a time.
    */
-  async append(entries: readonly JournalEntry[]): Promise<void> {
+  async append(entries: readonly ParkedRecord[]): Promise<void> {
     const { pieces, length } = encodeRecords(entries)
     const first = entries[0]!.number
     const entry = entries.at(-1)!.number
@@ -117,14 +117,14 @@ export class ParkedEntries {
   }
 
   async #beginPart(range: { first: number; entry: number }, pieces: readonly Buffer[], length: number): Promise<void> {
-    const { files, directory, journalId, logstoreId } = this.#place
+    const { files, directory, journalId, logstoreId, isSalvaged = false } = this.#place
     const path = join(directory, partName(logstoreId, range.first))
     await files.makeDirectory(directory, 0o700)
     // An attempt that failed may have left one; nothing in it counts.
     await files.remove(path)
     const file = await files.open(path, { create: true, durable: true })
     try {
-      const origin = { formatVersion: PARKED_VERSION, journalId, logstoreId }
+      const origin = { formatVersion: PARKED_VERSION, journalId, logstoreId, isSalvaged }
       const header = encodePartHeader({ ...origin, firstEntry: range.first, before: this.#end ?? NOTHING })
       await file.write([header, ...pieces], 0)
       await files.syncDirectory(directory)

@@ -11,7 +11,7 @@
  *     header     0  8  magic "SLUICE-P"
  *                8  4  checksum of the bytes from 12 to 80
  *               12  2  format version
- *               14  2  zero
+ *               14  2  flags: 1 = salvaged; such a part counts only if the checkpoint says so, since entries between its own may be lost
  *               16 16  journal id
  *               32 16  logstore id
  *               48  8  number of the first entry
@@ -44,6 +44,7 @@ export const PARKED_VERSION = 1
 export const PARKED_HEADER_BYTES = BLOCK_BYTES
 const HEADER_END = 80
 const MAGIC = Buffer.from('SLUICE-P', 'latin1')
+const SALVAGED = 1
 const SEED_BYTES = 4
 /** Seed and length: as much of a record as tells how long it is. */
 export const RECORD_HEAD_BYTES = 8
@@ -64,6 +65,8 @@ export interface PartHeader {
   journalId: string
   logstoreId: string
   firstEntry: number
+  /** Written by a repair of the journal, which passes over entries that cannot be read. */
+  isSalvaged: boolean
   /** Where the entries before those of this part end. */
   before: ParkedEnd
 }
@@ -82,6 +85,7 @@ export function encodePartHeader(header: PartHeader): Buffer {
   const bytes = Buffer.alloc(PARKED_HEADER_BYTES)
   MAGIC.copy(bytes)
   bytes.writeUInt16BE(header.formatVersion, 12)
+  bytes.writeUInt16BE(header.isSalvaged ? SALVAGED : 0, 14)
   writeUuid(bytes, header.journalId, 16)
   writeUuid(bytes, header.logstoreId, 32)
   writeUInt64(bytes, header.firstEntry, 48)
@@ -98,6 +102,7 @@ export function decodePartHeader(bytes: Buffer): PartHeader | undefined {
   if (crc32c(bytes.subarray(12, HEADER_END)) !== bytes.readUInt32BE(8)) return undefined
   return {
     formatVersion: bytes.readUInt16BE(12),
+    isSalvaged: (bytes.readUInt16BE(14) & SALVAGED) !== 0,
     journalId: readUuid(bytes, 16),
     logstoreId: readUuid(bytes, 32),
     firstEntry: readUInt64(bytes, 48),
@@ -105,8 +110,11 @@ export function decodePartHeader(bytes: Buffer): PartHeader | undefined {
   }
 }
 
+/** What is kept of an entry. */
+export type ParkedRecord = Pick<JournalEntry, 'number' | 'seed' | 'bytes'>
+
 /** The records of entries that are written at once, with the padding behind them; no entry is copied. */
-export function encodeRecords(entries: readonly JournalEntry[]): { pieces: Buffer[]; length: number } {
+export function encodeRecords(entries: readonly ParkedRecord[]): { pieces: Buffer[]; length: number } {
   const pieces: Buffer[] = []
   let length = 0
   for (const { seed, bytes } of entries) {

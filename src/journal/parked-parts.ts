@@ -32,6 +32,8 @@ export interface ParkedPlace {
   reported: ParkedEnd | null | undefined
   /** And that the journal holds every entry from this number on; those before are in the tables or parked. */
   journalEntry: number
+  /** Whether the entries that are appended are what a repair has salvaged. */
+  isSalvaged?: boolean
   log: Log
 }
 
@@ -139,6 +141,8 @@ async function recoverEnd(place: ParkedPlace, found: FoundPart): Promise<ParkedE
     if (!isReported && !isForeign) return undefined
     return reported?.part === firstEntry ? reported : lost
   }
+  // The repair that wrote it came to no end. What it passed over may be readable by now, and would never be read behind this.
+  if (header.isSalvaged && !isReported) return undefined
   const known = reported?.part === firstEntry ? reported : { part: firstEntry, bytes: PARKED_HEADER_BYTES, entry: -1 }
   if (size < known.bytes) return known
   const file = await files.open(path, { durable: true })

@@ -91,6 +91,11 @@ interface StreamState {
   usedMs: number
   /** When the batch that comes next was refused or lost; undefined if it was not. */
   refusedMs: number | undefined
+  /**
+   * Batches behind the last one that is known may have been lost with a damaged journal: whatever comes is taken for the next one. Else
+   * a producer that was told of those batches could never go on.
+   */
+  isInDoubt: boolean
   /** The epoch before this one: what a start has to know as long as no batch of this one is durable. */
   before: StreamState | undefined
 }
@@ -101,6 +106,8 @@ export interface SavedStream extends Stream {
   usedMs: number
   /** First sequence, last sequence, shard, base offset. */
   taken: [number, number, number, number][]
+  /** There, and true, if batches behind these may have been lost (`repair.ts`). */
+  isInDoubt?: boolean
 }
 
 export class ProducerStates {
@@ -129,11 +136,12 @@ export class ProducerStates {
     const state = this.#states.get(keyOf(stream))
     if (state === undefined) return { kind: 'next' }
     if (batch.epoch < state.epoch) return { kind: 'fenced' }
-    if (batch.epoch > state.epoch) return batch.firstSequence === 0 ? { kind: 'next' } : { kind: 'gap' }
+    const mayFollow = (sequence: number) => batch.firstSequence === sequence || state.isInDoubt
+    if (batch.epoch > state.epoch) return mayFollow(0) ? { kind: 'next' } : { kind: 'gap' }
     const lastSequence = sequenceAfter(batch.firstSequence, batch.count - 1)
     const taken = state.taken.find(one => one.firstSequence === batch.firstSequence && one.lastSequence === lastSequence)
     if (taken !== undefined) return { kind: 'duplicate', batch: taken }
-    return batch.firstSequence === state.nextSequence ? { kind: 'next' } : { kind: 'gap' }
+    return mayFollow(state.nextSequence) ? { kind: 'next' } : { kind: 'gap' }
   }
 
   /** Records that a batch which was judged `next` has been taken. */
@@ -141,6 +149,7 @@ export class ProducerStates {
     const state = this.#use(stream, batch, nowMs)
     const lastSequence = sequenceAfter(batch.firstSequence, batch.count - 1)
     state.refusedMs = undefined
+    state.isInDoubt = false
     state.taken.push({ firstSequence: batch.firstSequence, lastSequence, ...taken })
     state.nextSequence = sequenceAfter(lastSequence, 1)
     while (state.taken.length > KEPT_BATCHES && (state.taken[0]?.entry ?? Infinity) < this.#durableEntry) state.taken.shift()
@@ -155,6 +164,7 @@ export class ProducerStates {
     const state = this.#use(stream, batch, nowMs)
     state.nextSequence = batch.firstSequence
     state.refusedMs = nowMs
+    state.isInDoubt = false
   }
 
   /** Forgets the batches of entry `firstLostEntry` and behind: their write failed, each stream goes on where it was before. */
@@ -183,13 +193,14 @@ export class ProducerStates {
       let state: StreamState | undefined = newest
       while (state !== undefined && !this.#hasDurable(state)) state = state.before
       if (state === undefined) continue
-      const { stream, epoch, usedMs, taken } = state
+      const { stream, epoch, usedMs, taken, isInDoubt } = state
       const durable = taken.filter(batch => batch.entry < this.#durableEntry)
       saved.push({
         ...stream,
         epoch,
         usedMs,
         taken: durable.map(one => [one.firstSequence, one.lastSequence, one.shard, one.baseOffset]),
+        ...(isInDoubt && { isInDoubt }),
       })
     }
     return saved
@@ -197,12 +208,14 @@ export class ProducerStates {
 
   /** Takes over what `save` returned in an earlier life. */
   restore(saved: readonly SavedStream[]): void {
-    for (const { epoch, usedMs, taken, producerId, logstoreId, jsonTopic, partition } of saved) {
+    for (const { epoch, usedMs, taken, isInDoubt = false, producerId, logstoreId, jsonTopic, partition } of saved) {
       const stream = { producerId, logstoreId, jsonTopic, partition }
       for (const [firstSequence, lastSequence, shard, baseOffset] of taken) {
         const count = sequenceDistance(firstSequence, lastSequence) + 1
         this.take(stream, { epoch, firstSequence, count }, { shard, baseOffset, entry: -1, durable: alreadyDurable }, usedMs)
       }
+      const state = this.#states.get(keyOf(stream))
+      if (state !== undefined) state.isInDoubt = isInDoubt
     }
   }
 
@@ -219,6 +232,7 @@ export class ProducerStates {
             taken: [],
             usedMs: nowMs,
             refusedMs: undefined,
+            isInDoubt: false,
             before: known?.taken.length === 0 ? known.before : known,
           }
     state.usedMs = nowMs

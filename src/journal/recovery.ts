@@ -103,7 +103,7 @@ async function sizeOf(files: Files, path: string): Promise<number> {
 }
 
 /** How far a journal without a checkpoint counts as indexed. What is parked is not known, unless the journal is new. */
-function beginningOf([first]: readonly Segment[]): Indexed {
+export function beginningOf([first]: readonly Segment[]): Indexed {
   return first === undefined ? { place: BEGINNING, stored: {}, parked: {} } : { place: placeOf(first), stored: {} }
 }
 

@@ -69,6 +69,13 @@ export class MemoryTables {
   /** Which inserts end with a lost connection although they were made. */
   losesAnswer: () => boolean = () => false
 
+  /** Tables that hold the same, and whose fate is their own. */
+  copy(): MemoryTables {
+    const copy = new MemoryTables()
+    for (const [id, rows] of this.#rows) copy.#rows.set(id, rows)
+    return copy
+  }
+
   rows(logstoreId: string): StoredRow[] {
     return this.#rows.get(logstoreId) ?? []
   }

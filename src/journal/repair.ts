@@ -1,0 +1,182 @@
+/**
+ * Repairs a damaged journal: goes on without what cannot be read, and with everything else.
+ *
+ *     1  what can still be read, and is neither in a table nor parked, is written to parked files (`survey.ts` finds it)
+ *     2  a checkpoint says that the journal begins anew behind everything there was, and that those parked files count: from here
+ *        on it is repaired
+ *     3  the first segment of the repaired journal, and a second checkpoint
+ *     4  segments and checkpoints of before get names that nothing reads; nothing is removed
+ *
+ * Entries keep their numbers, offsets and times, and the indexer stores what is parked before it reads on in the journal. A crash before
+ * the second step leaves the damaged journal as it was: parked files that no checkpoint speaks of are removed by whoever finds them. A
+ * crash behind it leaves a journal that holds everything; repairing it once more only finishes what is left to do.
+ */
+import { randomInt } from 'node:crypto'
+import { sluiceError } from '../base/errors.ts'
+import { type Files } from '../base/files.ts'
+import { type Log } from '../base/log.ts'
+import { writeCheckpoint, type Indexed } from './checkpoint.ts'
+import { FORMAT_VERSION, type JournalEntry, type Place } from './format.ts'
+import { listJournal, newestCheckpoint, type JournalFiles } from './inspection.ts'
+import { type ParkedEnd } from './parked-file.ts'
+import { beginningOf } from './recovery.ts'
+import { Salvage } from './salvage.ts'
+import { SegmentFiles, segmentNumber } from './segments.ts'
+import { type LostLogs } from './state-comparison.ts'
+import { surveyJournal, type LostEntries, type Survey } from './survey.ts'
+
+/** What is appended to the name of a file that is set aside. */
+export const SET_ASIDE = '.before-repair'
+
+export interface RepairOptions {
+  files: Files
+  directory: string
+  segmentBytes: number
+  /** By logstore id: how many shards it has. */
+  shards: ReadonlyMap<string, number>
+  log: Log
+  now?: () => number
+  onProgress?: (readBytes: number, ofBytes: number) => void
+}
+
+/** What a repair does, or did. */
+export interface Repair {
+  /** What was neither in a table nor parked, and can be read. */
+  salvaged: { entries: number; logs: number; bytes: number }
+  /** What was neither, or may have been, and cannot be read. */
+  lost: LostEntries[]
+  lostLogs: LostLogs[]
+  /** Whether offsets leap, since it is not known which were given out. */
+  isInDoubt: boolean
+  /** The files of before, by the names that they have without the repair. */
+  setAside: string[]
+}
+
+/** A journal that is to be repaired, and what its newest checkpoint says is done with. */
+interface Damaged {
+  journal: JournalFiles
+  journalId: string
+  indexed: Indexed
+  /** Every file of it. */
+  setAside: string[]
+}
+
+/** Says what a repair would do, and changes nothing. Rejects with JOURNAL_UNREPAIRABLE. */
+export async function planRepair(options: RepairOptions): Promise<Repair> {
+  const damaged = await openDamaged(options)
+  const salvaged = { entries: 0, logs: 0, bytes: 0 }
+  const survey = await surveyJournal({
+    ...options,
+    journal: damaged.journal,
+    onEntry: entry => {
+      if (!isDone(damaged, entry.logstoreId, entry.number)) count(salvaged, entry)
+    },
+  })
+  return describeRepair(damaged, survey, salvaged)
+}
+
+/** Repairs a journal that nobody else writes or reads. Rejects with JOURNAL_UNREPAIRABLE if it cannot, and then has changed nothing. */
+export async function repairJournal(options: RepairOptions): Promise<Repair> {
+  const { files, directory, segmentBytes, now = Date.now } = options
+  const damaged = await openDamaged(options)
+  const { journal, journalId, indexed, setAside } = damaged
+  const { survey, salvaged, parked } = await salvageEntries(damaged, options)
+  const place = findBeginning(survey, indexed, parked)
+  const { state } = survey
+  const numbers = (await files.list(directory)).map(name => segmentNumber(name) ?? 0)
+  const segment = Math.max(newestCheckpoint(journal)?.segment ?? 0, ...numbers)
+  const checkpoint = journal.checkpoints.at(-1)?.number ?? 0
+  const content = { journalId, durable: place, state, indexed: { place, stored: indexed.stored, parked } }
+  await writeCheckpoint(files, directory, checkpoint + 1, { ...content, segment })
+
+  const { file } = await new SegmentFiles({ files, directory, segmentBytes, syncsWrites: true }).begin({
+    formatVersion: FORMAT_VERSION,
+    journalId,
+    number: segment + 1,
+    generation: randomInt(2 ** 32),
+    base: place.position,
+    firstEntry: place.entry,
+    begunMs: now(),
+    state: Buffer.from(JSON.stringify(state), 'utf8'),
+  })
+  await file.close()
+  await writeCheckpoint(files, directory, checkpoint + 2, { ...content, segment: segment + 1 })
+
+  for (const path of setAside) await files.rename(path, path + SET_ASIDE)
+  await files.syncDirectory(directory)
+  return describeRepair(damaged, survey, salvaged)
+}
+
+/** Parks what can be read and is not indexed. */
+async function salvageEntries(damaged: Damaged, options: RepairOptions) {
+  const salvage = new Salvage({ ...options, ...damaged })
+  const salvaged = { entries: 0, logs: 0, bytes: 0 }
+  const onEntry = async (entry: JournalEntry): Promise<void> => {
+    if (await salvage.add(entry)) count(salvaged, entry)
+  }
+  try {
+    await salvage.open()
+    const survey = await surveyJournal({ ...options, journal: damaged.journal, onEntry })
+    await salvage.flush()
+    return { survey, salvaged, parked: salvage.ends }
+  } finally {
+    await salvage.close()
+  }
+}
+
+async function openDamaged({ files, directory }: RepairOptions): Promise<Damaged> {
+  const listed = await listJournal(files, directory)
+  const checkpoint = newestCheckpoint(listed)
+  const journalId = checkpoint?.journalId ?? listed.segments[0]?.journalId
+  if (journalId === undefined)
+    throw sluiceError('JOURNAL_UNREPAIRABLE', {
+      problem: `neither a segment nor a checkpoint of ${directory} can be read, so it is not known which offsets were given out`,
+    })
+  const segments = listed.segments.filter(segment => segment.journalId === journalId)
+  if (checkpoint === undefined && segments.length < listed.segments.length)
+    throw sluiceError('JOURNAL_UNREPAIRABLE', {
+      problem: `${directory} holds segments of several journals, and no checkpoint says which one it is: move those of the others away`,
+    })
+  return {
+    journal: { ...listed, segments },
+    journalId,
+    indexed: checkpoint?.indexed ?? beginningOf(segments),
+    setAside: [
+      ...[...listed.segments.map(({ path }) => path), ...listed.unreadable, ...listed.notBegun].sort(),
+      ...listed.checkpoints.map(({ path }) => path),
+    ],
+  }
+}
+
+/** Whether an entry is in its table, or parked, or of a logstore that was deleted meanwhile. */
+function isDone({ indexed }: Damaged, logstoreId: string, entry: number): boolean {
+  const { place, stored, parked } = indexed
+  return entry < place.entry || entry <= (stored[logstoreId] ?? -1) || entry <= (parked?.[logstoreId]?.entry ?? -1)
+}
+
+/** Where the repaired journal begins: behind everything that anybody knows of. */
+function findBeginning({ end }: Survey, { stored }: Indexed, parked: Record<string, ParkedEnd>): Place {
+  const known = [...Object.values(stored), ...Object.values(parked).map(({ entry }) => entry)]
+  return { ...end, entry: Math.max(end.entry, ...known.map(entry => entry + 1)) }
+}
+
+function describeRepair(damaged: Damaged, { lost, lostLogs, isInDoubt }: Survey, salvaged: Repair['salvaged']): Repair {
+  const { entry } = damaged.indexed.place
+  return {
+    salvaged,
+    lost: lost
+      .filter(({ next }) => next === null || next > entry)
+      .map(({ first, next }) => ({ first: Math.max(first, entry), next })),
+    lostLogs: lostLogs
+      .filter(({ logstoreId, beforeEntry }) => !isDone(damaged, logstoreId, beforeEntry - 1))
+      .map(({ logstoreId, shard, first, next }) => ({ logstoreId, shard, first, next })),
+    isInDoubt,
+    setAside: damaged.setAside,
+  }
+}
+
+function count(sum: Repair['salvaged'], { recordCount, bytes }: JournalEntry): void {
+  sum.entries++
+  sum.logs += recordCount
+  sum.bytes += bytes.length
+}
