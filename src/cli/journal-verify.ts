@@ -5,6 +5,8 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { nodeFiles } from '../base/files.ts'
+import { type LostLogs } from '../journal/state-comparison.ts'
+import { type LostEntries } from '../journal/survey.ts'
 import { verifyJournal, type DamagedStretch, type Verification } from '../journal/verification.ts'
 import { openJournalDirectory } from './journal-directory.ts'
 import { LogstoreNames } from './logstore-names.ts'
@@ -67,29 +69,32 @@ function* describeVerification(verification: Verification, names: LogstoreNames)
   yield ''
   for (const damage of damages) yield* describeDamage(damage)
   if (lostLogs.length > 0) yield 'Logs that cannot be read:'
-  for (const { logstoreId, shard, first, next } of lostLogs)
-    yield `  ${names.describe(logstoreId)}, shard ${shard}: offsets ${formatCount(first)} to ${formatCount(next - 1)} (${formatCountOf(next - first, 'log')})`
+  for (const line of describeLostLogs(lostLogs, names)) yield `  ${line}`
   const hasLost = damages.some(damage => damage.entries !== undefined)
   if (hasLost && lostLogs.length === 0) yield 'Which logs cannot be read is not known: no later state of the journal tells.'
   yield ''
   yield hasLost
-    ? 'What to do: stop the server, keep a copy of the journal as it is, and restore the named files from a backup of the disk. ' +
-      'Logs that are indexed already are in their tables all the same: "sluice journal inspect" shows how far each logstore is indexed. ' +
+    ? 'What to do: stop the server, keep a copy of the journal as it is, and restore the named files from a backup of the disk. Where ' +
+      'there is none, "sluice journal repair" goes on without what cannot be read. Logs that are indexed already are in their tables all the same: "sluice journal inspect" shows how far each logstore is indexed. ' +
       'Then look after the disk: what was once on it does not change by itself.'
-    : 'What to do: no entry is damaged, so no log is lost. Keep a copy of the journal as it is, and look after the disk: what was ' +
-      'once on it does not change by itself.'
+    : 'What to do: no entry is damaged, so no log is lost. Stop the server, and have "sluice journal repair" put the journal in ' +
+      'order. Then look after the disk: what was once on it does not change by itself.'
 }
 
-function* describeDamage({ file, position, problem, end, entries }: DamagedStretch): Generator<string> {
+export function* describeDamage({ file, position, problem, end, entries }: DamagedStretch): Generator<string> {
   yield `DAMAGED ${file}, byte ${formatCount(position)}: ${problem}`
   if (entries === undefined) return
-  const { first, next } = entries
-  const which =
-    next === null
-      ? `entries from ${formatCount(first)} on`
-      : next - first === 1
-        ? `entry ${formatCount(first)}`
-        : `entries ${formatCount(first)} to ${formatCount(next - 1)}`
   const where = end === undefined ? '' : `; it can be read again from byte ${formatCount(end)} on`
-  yield `  ${which} cannot be read${where}`
+  yield `  ${describeEntries(entries)} cannot be read${where}`
+}
+
+/** The entries from the first to before the next; it is not known which is the last if `next` is null. */
+export function describeEntries({ first, next }: LostEntries): string {
+  if (next === null) return `entries from ${formatCount(first)} on`
+  return next - first === 1 ? `entry ${formatCount(first)}` : `entries ${formatCount(first)} to ${formatCount(next - 1)}`
+}
+
+export function* describeLostLogs(lostLogs: readonly LostLogs[], names: LogstoreNames): Generator<string> {
+  for (const { logstoreId, shard, first, next } of lostLogs)
+    yield `${names.describe(logstoreId)}, shard ${shard}: offsets ${formatCount(first)} to ${formatCount(next - 1)} (${formatCountOf(next - first, 'log')})`
 }

@@ -8,7 +8,15 @@ import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import { type OpenFile } from '../base/files.ts'
 import { type JournalEntry } from './format.ts'
-import { encodePartHeader, encodeRecords, PARKED_HEADER_BYTES, PARKED_VERSION, partName, type ParkedEnd, type ParkedRecord } from './parked-file.ts'
+import {
+  encodePartHeader,
+  encodeRecords,
+  PARKED_HEADER_BYTES,
+  PARKED_VERSION,
+  partName,
+  type ParkedEnd,
+  type ParkedRecord,
+} from './parked-file.ts'
 import { readRecords, recoverParts, type ParkedPlace, type Part } from './parked-parts.ts'
 
 /** A part is closed when the next records would make it longer. */

@@ -170,8 +170,10 @@ class Surveyor {
 
   /** Comes to where `saved` says what everything before `entry` adds up to: more than what was read, if anything is missing. */
   #anchor(saved: SavedState, entry: number): void {
-    this.#skipTo(entry)
     this.#raise(saved)
+    // Before anything that is still there.
+    if (entry < this.#next) return
+    this.#skipTo(entry)
     this.#sealed = Math.max(this.#sealed, entry)
     if (this.#state !== undefined && !this.#isBroken) return
     if (this.#state !== undefined) {

@@ -33,6 +33,7 @@ describe('a journal that was damaged while no server ran', function () {
   let journal: string
   let copy: string
   let groups: Written[]
+  let password: string
 
   before(async function () {
     // The indexer is found through /proc.
@@ -41,7 +42,7 @@ describe('a journal that was damaged while no server ran', function () {
     journal = join(server.data, 'journal')
     copy = join(server.directory, 'journal.copy')
     await server.createLogstore('demo/logs', { shards: 1 })
-    const password = await server.createKey('demo')
+    password = await server.createKey('demo')
     // An indexer that stands still: everything is acknowledged, and in the journal only.
     process.kill(await until('an indexer', () => server.findPid('indexer')), 'SIGSTOP')
     const client = await RawClient.login(server, 'demo', password)
@@ -61,6 +62,8 @@ describe('a journal that was damaged while no server ran', function () {
   afterEach(async () => {
     if (server.isRunning) await killAll()
     await rm(journal, { recursive: true })
+    // Each test has tables of its own.
+    await rm(join(server.data, 'clickhouse'), { recursive: true })
     await cp(copy, journal, { recursive: true })
   })
 
@@ -124,7 +127,7 @@ describe('a journal that was damaged while no server ran', function () {
         (error: Error) => error.message,
       )
       const [, position, file] =
-        /^the server ended with 1: sluice: the journal is damaged: .+ at byte (\d+) of (.+); what/.exec(refusal) ?? []
+        /^the server ended with 1: sluice: the journal is damaged: .+ at byte (\d+) of (.+); it was/.exec(refusal) ?? []
       assert.equal(file, group.file, refusal)
       assert(Number(position) >= group.offset && Number(position) < group.offset + group.length, refusal)
       assert(!refusal.includes('\n'), refusal)
@@ -151,6 +154,37 @@ describe('a journal that was damaged while no server ran', function () {
       await server.waitForRows('demo/logs', index)
       assert.equal(await server.countRows('demo/logs'), index)
     })
+
+  it('is repaired without the log that is damaged, and then has every other one once', async () => {
+    const index = groups.findLastIndex(({ isCheckpointed, isFollowed }) => !isCheckpointed && isFollowed)
+    await damages['a bit that has flipped']!(groups[index]!)
+    await assert.rejects(server.restart(), /"sluice journal repair"/)
+    const unasked = await server.cli('journal', 'repair')
+    assert.equal(unasked.code, 1)
+    assert.match(unasked.stderr, /Add --yes to agree/)
+    assert.match(unasked.stdout, new RegExp(`^ {2}LOST: demo/logs, shard 0: offsets ${index} to ${index} \\(1 log\\)$`, 'm'))
+    assert.match(await server.run('journal', 'repair', '--yes'), new RegExp(`^repaired: ${RECORDS - 1} entries with`, 'm'))
+    assert.equal(await server.run('journal', 'repair', '--yes'), 'nothing is damaged, and nothing was changed')
+
+    await server.restart()
+    const locked = await server.cli('journal', 'repair', '--yes')
+    assert.equal(locked.code, 1)
+    assert.match(locked.stderr, /is in use by sluice serve/)
+    const client = await RawClient.login(server, 'demo', password)
+    const [answer] = await client.produce([{ topic: 'logs', batch: { records: [{ value: 'later' }] } }])
+    assert.equal(answer?.errorCode, 0)
+    client.close()
+    await server.waitForRows('demo/logs', RECORDS)
+    const rows = await server.query<{ number: string }>(
+      'demo/logs',
+      "SELECT splitByChar(' ', content)[1] AS number FROM log ORDER BY _entry",
+    )
+    const sent = Array.from({ length: RECORDS }, (_, record) => String(record))
+    assert.deepEqual(
+      rows.map(({ number }) => number),
+      [...sent.filter((_, record) => record !== index), 'later'],
+    )
+  })
 
   it('has everything when it is whole again', async () => {
     await server.restart()
