@@ -10,13 +10,12 @@ import { nodeFiles as files } from '../base/files.ts'
 import { createLog } from '../base/log.ts'
 import { readCatalogFile } from '../catalog/catalog-file.ts'
 import { type Config } from '../config/schema.ts'
-import { planRepair, repairJournal, SET_ASIDE, type Repair, type RepairOptions } from '../journal/repair.ts'
-import { verifyJournal } from '../journal/verification.ts'
+import { findDamages, planRepair, repairJournal, SET_ASIDE, type Repair, type RepairOptions } from '../journal/repair.ts'
 import { confirm } from './confirm.ts'
 import { openJournalDirectory } from './journal-directory.ts'
 import { describeDamage, describeEntries, describeLostLogs } from './journal-verify.ts'
 import { LogstoreNames } from './logstore-names.ts'
-import { formatCountOf, formatSize } from './output.ts'
+import { formatCount, formatCountOf, formatSize } from './output.ts'
 import { addPlaceOptions, configOf, type PlaceOptions } from './place.ts'
 import { Progress } from './progress.ts'
 
@@ -48,8 +47,8 @@ async function repairData(config: Config, { yes, json }: { yes: boolean; json: b
     const names = await LogstoreNames.read(data)
     // What is printed before the question is not the result.
     const say = json ? console.error : console.log
-    const { damages } = await withProgress('reading', async onProgress =>
-      verifyJournal({ files, journal: await openJournalDirectory(directory), isLogstore: id => names.has(id), onProgress }),
+    const damages = await withProgress('reading', async onProgress =>
+      findDamages({ files, journal: await openJournalDirectory(directory), isLogstore: id => names.has(id), onProgress }),
     )
     if (damages.length === 0) {
       console.log(json ? JSON.stringify({ isWhole: true }) : 'nothing is damaged, and nothing was changed')
@@ -76,7 +75,7 @@ async function repairData(config: Config, { yes, json }: { yes: boolean; json: b
 
 /** What will be done, and what is lost by it. */
 function* describePlan(plan: Repair, directory: string, names: LogstoreNames, setAsideBytes: number): Generator<string> {
-  const { salvaged, lost, lostLogs, isInDoubt, setAside } = plan
+  const { salvaged, lost, lostLogs, isInDoubt, nextProducerId, setAside } = plan
   yield ''
   yield 'What a repair does:'
   yield salvaged.entries === 0
@@ -89,6 +88,8 @@ function* describePlan(plan: Repair, directory: string, names: LogstoreNames, se
     yield '  how much more is lost is not known: nothing that is there tells where the journal ended'
   if (isInDoubt)
     yield '  offsets of all shards leap far ahead, since it is not known which were given out; producers go on at any sequence, so what they send again may be stored twice'
+  if (nextProducerId !== null)
+    yield `  ids of producers go on at ${formatCount(nextProducerId)}, since it is not known which were given out`
   yield `  ${formatCountOf(setAside.length, 'file')} of before (${formatSize(setAsideBytes)}) are set aside: their names in ${directory} end with "${SET_ASIDE}" from then on`
   yield ''
 }

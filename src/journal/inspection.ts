@@ -88,7 +88,11 @@ export async function* readSegment(files: Files, segment: Segment, known: Known,
       const group = await readGroup(reader, place, known)
       if (group === undefined) {
         const bad = { problem: 'the disk cannot read (EIO)', offset: place.position - segment.base }
-        return yield { kind: 'damage', place, bad, resumesAt: undefined }
+        const resumesAt = await findNextGroup(files, segment, place, known)
+        yield { kind: 'damage', place, bad, resumesAt }
+        if (resumesAt === undefined) return
+        place = resumesAt
+        continue
       }
       if (!('problem' in group)) {
         yield { kind: 'group', group }
@@ -137,7 +141,8 @@ async function isSameLife(files: Files, { path, number, generation }: Segment): 
 }
 
 async function findNextGroup(files: Files, segment: Segment, place: Place, { segmentEnd }: Known): Promise<Place | undefined> {
-  for await (const { position, firstEntry, chain } of groupHeadersBehind(files, segment, place.position - segment.base))
+  const offset = place.position - segment.base
+  for await (const { position, firstEntry, chain } of groupHeadersBehind(files, segment, offset, { passesOver: true }))
     return position < segmentEnd ? { position, entry: firstEntry, chain } : undefined
   return undefined
 }

@@ -12,22 +12,22 @@ const BLOCK_IDS = 1000
 
 export class ProducerIds {
   readonly #files: Files
-  readonly #path: string
+  readonly #directory: string
   #next: number
   /** Ids below this one may be given; it is what the file says. */
   #reserved: number
   /** Settles when the block that is being reserved is on disk. */
   #reserving: Promise<void> | undefined
 
-  private constructor(files: Files, path: string, next: number) {
+  private constructor(files: Files, directory: string, next: number) {
     this.#files = files
-    this.#path = path
+    this.#directory = directory
     this.#next = next
     this.#reserved = next
   }
 
   static async open(options: { files: Files; directory: string }): Promise<ProducerIds> {
-    return new ProducerIds(options.files, pathIn(options.directory), await readReservedIds(options.files, options.directory))
+    return new ProducerIds(options.files, options.directory, await readReservedIds(options.files, options.directory))
   }
 
   /** An id that no producer ever had. Rejects if the disk fails. */
@@ -39,7 +39,7 @@ export class ProducerIds {
   async #reserve(): Promise<void> {
     const end = this.#reserved + BLOCK_IDS
     try {
-      await replaceFile(this.#files, this.#path, Buffer.from(`${end}\n`, 'latin1'))
+      await writeReservedIds(this.#files, this.#directory, end)
       this.#reserved = end
     } finally {
       this.#reserving = undefined
@@ -53,6 +53,11 @@ export async function readReservedIds(files: Files, directory: string): Promise<
   const text = (await files.readFile(path))?.toString('latin1').trim() ?? '0'
   if (!/^\d{1,15}$/.test(text)) throw sluiceError('JOURNAL_DAMAGED', { file: path, position: 0, problem: 'it holds no number' })
   return Number(text)
+}
+
+/** Has ids given from this one on, whatever the file held. */
+export async function writeReservedIds(files: Files, directory: string, next: number): Promise<void> {
+  await replaceFile(files, pathIn(directory), Buffer.from(`${next}\n`, 'latin1'))
 }
 
 function pathIn(directory: string): string {

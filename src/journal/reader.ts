@@ -4,7 +4,7 @@
  * A reader believes nothing beyond the position it is told: behind it lie groups that are being written, that failed, or that
  * belong to an earlier life of the file.
  */
-import { sluiceError } from '../base/errors.ts'
+import { isSystemError, sluiceError } from '../base/errors.ts'
 import { type Files, type OpenFile } from '../base/files.ts'
 import {
   decodeEntries,
@@ -88,13 +88,22 @@ export class SegmentReader {
   async #bytes(offset: number, length: number, limit: number): Promise<Buffer> {
     let start = offset - this.#windowOffset
     if (start < 0 || start + length > this.#window.length) {
-      const wanted = Math.max(0, Math.min(Math.max(length, WINDOW_BYTES), limit - offset))
-      this.#window = Buffer.allocUnsafe(wanted)
-      this.#window = this.#window.subarray(0, await this.#file.read(this.#window, offset))
+      const most = Math.max(0, limit - offset)
+      const wanted = Math.min(length, most)
+      this.#window = await this.#readAhead(offset, Math.min(Math.max(length, WINDOW_BYTES), most)).catch((error: unknown) => {
+        // What the disk does not give may lie in what nobody has asked for yet.
+        if (!isSystemError(error, 'EIO')) throw error
+        return this.#readAhead(offset, wanted)
+      })
       this.#windowOffset = offset
       start = 0
     }
     return this.#window.subarray(start, Math.min(start + length, this.#window.length))
+  }
+
+  async #readAhead(offset: number, length: number): Promise<Buffer> {
+    const window = Buffer.allocUnsafe(length)
+    return window.subarray(0, await this.#file.read(window, offset))
   }
 }
 

@@ -12,18 +12,20 @@
  * crash behind it leaves a journal that holds everything; repairing it once more only finishes what is left to do.
  */
 import { randomInt } from 'node:crypto'
-import { sluiceError } from '../base/errors.ts'
+import { SluiceError, sluiceError } from '../base/errors.ts'
 import { type Files } from '../base/files.ts'
 import { type Log } from '../base/log.ts'
 import { writeCheckpoint, type Indexed } from './checkpoint.ts'
 import { FORMAT_VERSION, type JournalEntry, type Place } from './format.ts'
 import { listJournal, newestCheckpoint, type JournalFiles } from './inspection.ts'
 import { type ParkedEnd } from './parked-file.ts'
+import { readReservedIds, writeReservedIds } from './producer-ids.ts'
 import { beginningOf } from './recovery.ts'
 import { Salvage } from './salvage.ts'
 import { SegmentFiles, segmentNumber } from './segments.ts'
 import { type LostLogs } from './state-comparison.ts'
-import { surveyJournal, type LostEntries, type Survey } from './survey.ts'
+import { LEAP, surveyJournal, type LostEntries, type Survey } from './survey.ts'
+import { verifyJournal, type DamagedStretch, type VerificationOptions } from './verification.ts'
 
 /** What is appended to the name of a file that is set aside. */
 export const SET_ASIDE = '.before-repair'
@@ -48,8 +50,18 @@ export interface Repair {
   lostLogs: LostLogs[]
   /** Whether offsets leap, since it is not known which were given out. */
   isInDoubt: boolean
+  /** The ids of producers go on here, since the file that says it cannot be read; null if it can. */
+  nextProducerId: number | null
   /** The files of before, by the names that they have without the repair. */
   setAside: string[]
+}
+
+/** What there is to repair. */
+export async function findDamages(options: VerificationOptions): Promise<DamagedStretch[]> {
+  const { files, journal } = options
+  const { damages } = await verifyJournal(options)
+  const idsDamage = await findIdsDamage(files, journal.directory)
+  return idsDamage === undefined ? damages : [...damages, idsDamage]
 }
 
 /** A journal that is to be repaired, and what its newest checkpoint says is done with. */
@@ -72,7 +84,7 @@ export async function planRepair(options: RepairOptions): Promise<Repair> {
       if (!isDone(damaged, entry.logstoreId, entry.number)) count(salvaged, entry)
     },
   })
-  return describeRepair(damaged, survey, salvaged)
+  return describeRepair(damaged, survey, salvaged, await findNextProducerId(options, survey))
 }
 
 /** Repairs a journal that nobody else writes or reads. Rejects with JOURNAL_UNREPAIRABLE if it cannot, and then has changed nothing. */
@@ -81,6 +93,8 @@ export async function repairJournal(options: RepairOptions): Promise<Repair> {
   const damaged = await openDamaged(options)
   const { journal, journalId, indexed, setAside } = damaged
   const { survey, salvaged, parked } = await salvageEntries(damaged, options)
+  const nextProducerId = await findNextProducerId(options, survey)
+  if (nextProducerId !== null) await writeReservedIds(files, directory, nextProducerId)
   const place = findBeginning(survey, indexed, parked)
   const { state } = survey
   const numbers = (await files.list(directory)).map(name => segmentNumber(name) ?? 0)
@@ -104,7 +118,7 @@ export async function repairJournal(options: RepairOptions): Promise<Repair> {
 
   for (const path of setAside) await files.rename(path, path + SET_ASIDE)
   await files.syncDirectory(directory)
-  return describeRepair(damaged, survey, salvaged)
+  return describeRepair(damaged, survey, salvaged, nextProducerId)
 }
 
 /** Parks what can be read and is not indexed. */
@@ -160,7 +174,28 @@ function findBeginning({ end }: Survey, { stored }: Indexed, parked: Record<stri
   return { ...end, entry: Math.max(end.entry, ...known.map(entry => entry + 1)) }
 }
 
-function describeRepair(damaged: Damaged, { lost, lostLogs, isInDoubt }: Survey, salvaged: Repair['salvaged']): Repair {
+async function findIdsDamage(files: Files, directory: string): Promise<DamagedStretch | undefined> {
+  try {
+    await readReservedIds(files, directory)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'JOURNAL_DAMAGED') throw error
+    return error.details as unknown as DamagedStretch
+  }
+}
+
+/** An id that no producer had, if the file of the ids cannot be read: nothing of that file is worth being kept. */
+async function findNextProducerId({ files, directory }: RepairOptions, { state }: Survey): Promise<number | null> {
+  if ((await findIdsDamage(files, directory)) === undefined) return null
+  return Math.max(0, ...state.producers.map(({ producerId }) => producerId)) + LEAP
+}
+
+function describeRepair(
+  damaged: Damaged,
+  { lost, lostLogs, isInDoubt }: Survey,
+  salvaged: Repair['salvaged'],
+  nextProducerId: number | null,
+): Repair {
   const { entry } = damaged.indexed.place
   return {
     salvaged,
@@ -171,6 +206,7 @@ function describeRepair(damaged: Damaged, { lost, lostLogs, isInDoubt }: Survey,
       .filter(({ logstoreId, beforeEntry }) => !isDone(damaged, logstoreId, beforeEntry - 1))
       .map(({ logstoreId, shard, first, next }) => ({ logstoreId, shard, first, next })),
     isInDoubt,
+    nextProducerId,
     setAside: damaged.setAside,
   }
 }

@@ -89,6 +89,10 @@ async function readHeader(files: Files, path: string): Promise<SegmentHeader | u
       header = decodeSegmentHeader(bytes)
     }
     return header === undefined || 'needs' in header ? undefined : header
+  } catch (error) {
+    // It cannot be read, as if other bytes stood there.
+    if (isSystemError(error, 'EIO')) return undefined
+    throw error
   } finally {
     await file.close()
   }
@@ -96,14 +100,22 @@ async function readHeader(files: Files, path: string): Promise<SegmentHeader | u
 
 /**
  * The headers of the groups of this life of the segment that begin behind `offset` of the file, whatever lies between them. The
- * groups themselves may be damaged.
+ * groups themselves may be damaged. With `passesOver`, so are blocks that the disk does not give; else that rejects with EIO.
  */
-export async function* groupHeadersBehind(files: Files, segment: Segment, offset: number): AsyncGenerator<GroupHeader, void> {
+export async function* groupHeadersBehind(
+  files: Files,
+  segment: Segment,
+  offset: number,
+  { passesOver = false } = {},
+): AsyncGenerator<GroupHeader, void> {
   const file = await files.open(segment.path, { readOnly: true })
   try {
     const window = Buffer.alloc(256 * BLOCK_BYTES)
     for (let start = offset - (offset % BLOCK_BYTES) + BLOCK_BYTES; ; start += window.length) {
-      const length = await file.read(window, start)
+      const length = await file.read(window, start).catch((error: unknown) => {
+        if (!passesOver || !isSystemError(error, 'EIO')) throw error
+        return readBlocks(file, window, start)
+      })
       if (length === 0) return
       for (let at = 0; at < length; at += BLOCK_BYTES) {
         const header = decodeGroupHeader(window.subarray(at, length), segment.generation, segment.base + start + at)
@@ -113,6 +125,19 @@ export async function* groupHeadersBehind(files: Files, segment: Segment, offset
   } finally {
     await file.close()
   }
+}
+
+/** Reads block by block what the disk gives of a window; the others are zeros. Resolves with how many bytes there are. */
+async function readBlocks(file: OpenFile, window: Buffer, start: number): Promise<number> {
+  for (let at = 0; at < window.length; at += BLOCK_BYTES) {
+    const block = window.subarray(at, at + BLOCK_BYTES).fill(0)
+    const length = await file.read(block, start + at).catch((error: unknown) => {
+      if (!isSystemError(error, 'EIO')) throw error
+      return BLOCK_BYTES
+    })
+    if (length < BLOCK_BYTES) return at + length
+  }
+  return window.length
 }
 
 /** A segment that is being written. */

@@ -34,8 +34,8 @@ export interface Survey {
   isInDoubt: boolean
 }
 
-/** Any number of bytes, of entries and of a shard's logs that can have been lost: a million times what a segment holds. */
-const LEAP = 2 ** 40
+/** More bytes, entries, logs of a shard and ids of producers than can have been lost: a million times what a segment holds. */
+export const LEAP = 2 ** 40
 /** Length and checksum of an entry. */
 const ENTRY_HEAD_BYTES = 8
 

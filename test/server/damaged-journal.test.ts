@@ -63,7 +63,7 @@ describe('a journal that was damaged while no server ran', function () {
     if (server.isRunning) await killAll()
     await rm(journal, { recursive: true })
     // Each test has tables of its own.
-    await rm(join(server.data, 'clickhouse'), { recursive: true })
+    await rm(join(server.data, 'clickhouse'), { recursive: true, force: true })
     await cp(copy, journal, { recursive: true })
   })
 

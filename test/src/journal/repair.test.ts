@@ -3,12 +3,22 @@
  * and whatever comes then gets offsets that nobody had.
  */
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type Files } from '../../../src/base/files.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import { BLOCK_BYTES, encodeSegmentHeader, GROUP_HEADER_BYTES } from '../../../src/journal/format.ts'
-import { listJournal } from '../../../src/journal/inspection.ts'
+import { listJournal, newestCheckpoint } from '../../../src/journal/inspection.ts'
 import { type Journal } from '../../../src/journal/journal.ts'
 import { type Group } from '../../../src/journal/reader.ts'
-import { planRepair, repairJournal, SET_ASIDE, type Repair, type RepairOptions } from '../../../src/journal/repair.ts'
+import { ProducerIds } from '../../../src/journal/producer-ids.ts'
+import {
+  findDamages,
+  planRepair,
+  repairJournal,
+  SET_ASIDE,
+  type Repair,
+  type RepairOptions,
+} from '../../../src/journal/repair.ts'
 import { segmentPath, type Segment } from '../../../src/journal/segments.ts'
 import { type MemoryFiles } from '../../support/memory-files.ts'
 import { MemoryTables, pass, passUntil, startIndexer, useClock } from '../indexing/fixtures.ts'
@@ -29,7 +39,7 @@ import {
 
 const SHARDS = 2
 
-const optionsFor = (files: MemoryFiles): RepairOptions => ({
+const optionsFor = (files: Files): RepairOptions => ({
   files,
   directory: DIRECTORY,
   segmentBytes: SEGMENT_BYTES,
@@ -207,6 +217,30 @@ async function checkRepaired(scene: Scene, { lost, lostLogs }: Pick<Repair, 'los
   assert.equal(files.openFiles, 0)
 }
 
+/** The same files on a disk that does not give one block of one of them. */
+function withBadBlock(files: MemoryFiles, path: string, start: number): Files {
+  return {
+    async open(name, options) {
+      const file = await files.open(name, options)
+      if (name !== path) return file
+      return {
+        ...file,
+        async read(buffer, position, length = buffer.length) {
+          if (position < start + BLOCK_BYTES && position + length > start)
+            throw Object.assign(new Error('EIO: read'), { code: 'EIO', syscall: 'read' })
+          return file.read(buffer, position, length)
+        },
+      }
+    },
+    rename: (from, to) => files.rename(from, to),
+    remove: name => files.remove(name),
+    list: directory => files.list(directory),
+    makeDirectory: directory => files.makeDirectory(directory),
+    syncDirectory: directory => files.syncDirectory(directory),
+    readFile: name => files.readFile(name),
+  }
+}
+
 describe('repairing a journal', function () {
   this.timeout(120_000)
   useClock()
@@ -336,6 +370,30 @@ describe('repairing a journal', function () {
     await reopened.close()
   })
 
+  it('passes over blocks that the disk does not give', async () => {
+    for (const group of unindexed().slice(0, -1)) {
+      scene = killed.copy()
+      const files = withBadBlock(scene.files, group.segment.path, offsetOf(group))
+      const repair = await repairJournal(optionsFor(files))
+      assert.deepEqual(repair.lost, [{ first: group.begin.entry, next: group.end.entry }])
+      await checkRepaired(scene, repair)
+    }
+  })
+
+  it('gives ids to producers that nobody had when it is not known which were given', async () => {
+    scene.files.alter(join(DIRECTORY, 'producer-ids'), () => Buffer.from('10x0\n'))
+    const [damage] = await findDamages({
+      files: scene.files,
+      journal: await listJournal(scene.files, DIRECTORY),
+      isLogstore: () => true,
+    })
+    assert.deepEqual(damage, { file: join(DIRECTORY, 'producer-ids'), position: 0, problem: 'it holds no number' })
+    const { nextProducerId } = await repairJournal(optionsFor(scene.files))
+    const ids = await ProducerIds.open({ files: scene.files, directory: DIRECTORY })
+    assert.equal(await ids.next(), nextProducerId)
+    assert(nextProducerId! > 1_000_000)
+  })
+
   it('leaves out the segment of another journal', async () => {
     const other = newFiles(2)
     await (await openJournal(other)).close()
@@ -382,35 +440,62 @@ describe('repairing a journal', function () {
     assert.equal(scene.missing.length, 3)
   })
 
+  /** Repairs until a call that never ends, and leaves what is there then. False if the repair came to its end before. */
+  async function repairUntil(call: number, isPowerCut: boolean): Promise<boolean> {
+    const { files } = scene
+    let calls = 0
+    const isCut = await new Promise<boolean>((resolve, reject) => {
+      files.intercept = () => {
+        if (++calls !== call) return undefined
+        resolve(true)
+        return { hang: true }
+      }
+      repairJournal(optionsFor(files)).then(() => resolve(false), reject)
+    })
+    scene.files = isPowerCut ? files.cutPower() : files.kill()
+    return isCut
+  }
+
   it('loses and doubles nothing more when the power goes at any of its calls', async () => {
     const group = unindexed()[2]!
     const damage = offsetOf(group) + GROUP_HEADER_BYTES + 70
-    let isThere = true
-    for (let call = 1; isThere; call++)
+    for (let call = 1, isThere = true; isThere; call++)
       for (const isPowerCut of [true, false]) {
         scene = killed.copy()
         scene.flip(group.segment.path, damage)
-        const { files } = scene
-        let calls = 0
-        isThere = false
-        await new Promise<void>(resolve => {
-          files.intercept = () => {
-            if (++calls !== call) return undefined
-            isThere = true
-            resolve()
-            return { hang: true }
-          }
-          void repairJournal(optionsFor(files)).then(() => resolve())
-        })
-        scene.files = isPowerCut ? files.cutPower() : files.kill()
-        const { damages } = await verify(scene.files)
-        if (damages.length > 0) await repairJournal(optionsFor(scene.files))
+        isThere = await repairUntil(call, isPowerCut)
         try {
+          if ((await verify(scene.files)).damages.length > 0) await repairJournal(optionsFor(scene.files))
           await checkRepaired(scene, { lost: [{ first: 0, next: null }], lostLogs: [] })
           assert.deepEqual(scene.missing, [group.begin.entry])
         } catch (error) {
           throw new Error(`call ${call}: ${(error as Error).message}`, { cause: error })
         }
       }
+  })
+
+  it('that came to no end is undone when the damaged file comes back, and finished or undone when a server starts without', async () => {
+    const group = unindexed()[2]!
+    const { path } = group.segment
+    const sound = killed.files.peek(path)
+    let repaired = 0
+    for (let call = 1, isThere = true; isThere; call++) {
+      scene = killed.copy()
+      scene.flip(path, offsetOf(group) + GROUP_HEADER_BYTES + 70)
+      isThere = await repairUntil(call, true)
+      const { indexed } = newestCheckpoint(await listJournal(scene.files, DIRECTORY))!
+      const isRepaired = indexed.place.entry > 3
+      if (isRepaired) repaired++
+      else scene.alter(path, () => sound)
+      const journal = await openJournal(scene.files)
+      const { indexer } = startIndexer(scene.files, journal, scene.tables.connect())
+      const missing = isRepaired ? [group.begin.entry] : []
+      await passUntil(`everything after call ${call}`, () => scene.missing.length === missing.length)
+      assert.deepEqual(scene.missing, missing)
+      await Promise.all([indexer.stop(0), pass(2000)])
+      await journal.close()
+      for (const id of [NGINX, MYSQL]) assert.equal(new Set(scene.tables.contents(id)).size, scene.tables.rows(id).length)
+    }
+    assert(repaired > 10)
   })
 })
