@@ -72,7 +72,7 @@ export const errorKinds = {
     500,
     ({ file, position, problem }: { file: string; position: number; problem: string }) =>
       `logs that wait for their table are damaged: ${problem} at byte ${position} of ${file}; they were acknowledged, so nothing is ` +
-      'skipped: restore the file from a backup of the disk, or move it away and restart sluice to go on without what it holds',
+      'skipped: restore the file from a backup of the disk, or stop sluice, and "sluice journal repair" goes on without what cannot be read',
   ),
   JOURNAL_FORMAT: kind(
     500,

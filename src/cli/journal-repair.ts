@@ -10,6 +10,7 @@ import { nodeFiles as files } from '../base/files.ts'
 import { createLog } from '../base/log.ts'
 import { readCatalogFile } from '../catalog/catalog-file.ts'
 import { type Config } from '../config/schema.ts'
+import { type DamagedPart } from '../journal/parked-repair.ts'
 import { findDamages, planRepair, repairJournal, SET_ASIDE, type Repair, type RepairOptions } from '../journal/repair.ts'
 import { confirm } from './confirm.ts'
 import { openJournalDirectory } from './journal-directory.ts'
@@ -47,14 +48,6 @@ async function repairData(config: Config, { yes, json }: { yes: boolean; json: b
     const names = await LogstoreNames.read(data)
     // What is printed before the question is not the result.
     const say = json ? console.error : console.log
-    const damages = await withProgress('reading', async onProgress =>
-      findDamages({ files, journal: await openJournalDirectory(directory), isLogstore: id => names.has(id), onProgress }),
-    )
-    if (damages.length === 0) {
-      console.log(json ? JSON.stringify({ isWhole: true }) : 'nothing is damaged, and nothing was changed')
-      return
-    }
-    for (const damage of damages) for (const line of describeDamage(damage)) say(line)
     const options: RepairOptions = {
       files,
       directory,
@@ -62,6 +55,13 @@ async function repairData(config: Config, { yes, json }: { yes: boolean; json: b
       shards: new Map(logstores.map(({ id, shards }) => [id, shards])),
       log: createLog('repair', 'warn', process.stderr.isTTY),
     }
+    const isLogstore = (id: string): boolean => names.has(id)
+    const damages = await withProgress('reading', onProgress => findDamages({ ...options, isLogstore, onProgress }))
+    if (damages.length === 0) {
+      console.log(json ? JSON.stringify({ isWhole: true }) : 'nothing is damaged, and nothing was changed')
+      return
+    }
+    for (const damage of damages) for (const line of describeDamage(damage)) say(line)
     const plan = await withProgress('looking for what is left', onProgress => planRepair({ ...options, onProgress }))
     for (const line of describePlan(plan, directory, names, await sizeOf(plan.setAside))) say(line)
     await confirm(`Repair the journal in ${directory}?`, yes)
@@ -75,15 +75,16 @@ async function repairData(config: Config, { yes, json }: { yes: boolean; json: b
 
 /** What will be done, and what is lost by it. */
 function* describePlan(plan: Repair, directory: string, names: LogstoreNames, setAsideBytes: number): Generator<string> {
-  const { salvaged, lost, lostLogs, isInDoubt, nextProducerId, setAside } = plan
+  const { salvaged, lost, lostLogs, parked, isInDoubt, nextProducerId, setAside } = plan
   yield ''
   yield 'What a repair does:'
   yield salvaged.entries === 0
     ? '  all that can still be read is in its table or parked already'
     : `  ${describeSalvaged(salvaged)} can still be read and are in no table yet: they are parked in ${join(directory, 'parked')}, and stored first`
-  if (lost.length === 0) yield '  nothing is lost'
+  if (lost.length === 0 && parked.length === 0) yield '  nothing is lost'
   for (const entries of lost) yield `  LOST: ${describeEntries(entries)}`
   for (const line of describeLostLogs(lostLogs, names)) yield `  LOST: ${line}`
+  for (const part of parked) yield* describeParked(part, names)
   if (lost.some(({ next }) => next === null))
     yield '  how much more is lost is not known: nothing that is there tells where the journal ended'
   if (isInDoubt)
@@ -92,6 +93,15 @@ function* describePlan(plan: Repair, directory: string, names: LogstoreNames, se
     yield `  ids of producers go on at ${formatCount(nextProducerId)}, since it is not known which were given out`
   yield `  ${formatCountOf(setAside.length, 'file')} of before (${formatSize(setAsideBytes)}) are set aside: their names in ${directory} end with "${SET_ASIDE}" from then on`
   yield ''
+}
+
+function* describeParked({ file, logstoreId, between }: DamagedPart, names: LogstoreNames): Generator<string> {
+  if (between.length === 0) yield `  LOST: what cannot be read of ${file}, parked of ${names.describe(logstoreId)}`
+  for (const [last, next] of between) {
+    const edges = [last !== null && `behind entry ${formatCount(last)}`, next !== null && `before entry ${formatCount(next)}`]
+    const where = edges.filter(edge => edge !== false).join(' and ')
+    yield `  LOST: logs of ${names.describe(logstoreId)} in ${file}${where === '' ? ', all of them' : `, ${where}`}`
+  }
 }
 
 function* describeRepair({ salvaged, setAside }: Repair): Generator<string> {

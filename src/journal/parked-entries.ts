@@ -142,7 +142,7 @@ export class ParkedEntries {
     }
     const bytes = PARKED_HEADER_BYTES + length
     this.#file = file
-    this.#parts.push({ path, firstEntry: range.first, bytes, lastEntry: range.entry })
+    this.#parts.push({ path, firstEntry: range.first, bytes, lastEntry: range.entry, isSalvaged })
     this.#end = { part: range.first, bytes, entry: range.entry }
   }
 }
@@ -176,7 +176,7 @@ export class ParkedReader {
         continue
       }
       const from = { offset: this.#offset, entry: this.#entry }
-      const { entries, offset, problem } = await readRecords(this.#file!, from, part.bytes, this.#place.logstoreId)
+      const { entries, offset, problem } = await readRecords(this.#file!, from, part, this.#place.logstoreId)
       // What is whole before it is given first; the next call meets it again.
       if (entries.length === 0 && problem !== undefined) throw damaged(part, offset, problem)
       this.#offset = offset

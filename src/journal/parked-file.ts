@@ -11,7 +11,8 @@
  *     header     0  8  magic "SLUICE-P"
  *                8  4  checksum of the bytes from 12 to 80
  *               12  2  format version
- *               14  2  flags: 1 = salvaged; such a part counts only if the checkpoint says so, since entries between its own may be lost
+ *               14  2  flags: 1 = salvaged by a repair: entries between its own may be lost, so it counts only if the checkpoint says so;
+ *                      zeros may stand where others would be
  *               16 16  journal id
  *               32 16  logstore id
  *               48  8  number of the first entry
@@ -138,13 +139,17 @@ export type FoundRecord =
   | { needs: number }
   | { problem: string }
 
-/** Looks at `bytes`, which lie at `offset` of a part whose content ends at `end`. Never throws, whatever the bytes. */
-export function findRecord(bytes: Buffer, offset: number, end: number): FoundRecord {
+/**
+ * Looks at `bytes`, which lie at `offset` of a part whose content ends at `end`; one that was salvaged may hold zeros in place of what was
+ * lost. Never throws, whatever the bytes.
+ */
+export function findRecord(bytes: Buffer, offset: number, end: number, isSalvaged: boolean): FoundRecord {
   if (end - offset < RECORD_HEAD_BYTES) return { problem: 'an entry is cut' }
   if (bytes.length < RECORD_HEAD_BYTES) return { needs: RECORD_HEAD_BYTES }
   const length = bytes.readUInt32BE(SEED_BYTES)
   // Padding never begins a block.
   if (length === 0 && offset % BLOCK_BYTES !== 0) return { entry: undefined, next: offset + paddingAfter(offset) }
+  if (length === 0 && isSalvaged) return { entry: undefined, next: offset + BLOCK_BYTES }
   if (length < MIN_ENTRY_BYTES) return { problem: 'there is no entry' }
   const needs = recordBytes(length)
   if (needs > end - offset) return { problem: 'an entry is cut' }

@@ -45,12 +45,13 @@ export interface Part {
   bytes: number
   /** The number of its last entry; Infinity if that cannot be known: such a part is never removed. */
   lastEntry: number
+  isSalvaged: boolean
   /** What keeps it from being read, if that is known. */
   problem?: string
 }
 
 /** A file, before it is known how far it is believed. */
-interface FoundPart {
+export interface FoundPart {
   path: string
   firstEntry: number
   /** Undefined if it cannot be read, or says that the file is another journal's or logstore's. */
@@ -79,11 +80,8 @@ export async function removeParked(files: Files, directory: string, logstoreId: 
  * version wrote one.
  */
 export async function recoverParts(place: ParkedPlace): Promise<{ parts: Part[]; end: ParkedEnd } | undefined> {
-  const { files, directory, logstoreId, reported } = place
-  const found: FoundPart[] = []
-  for (const { path, firstEntry } of await listParts(files, directory, logstoreId))
-    found.push({ path, firstEntry, ...(await readHead(place, path, firstEntry)) })
-  addMissing(place, found)
+  const { files, directory, reported } = place
+  const found = await findParts(place)
   for (let last; (last = found.at(-1)) !== undefined; found.pop()) {
     const end = await recoverEnd(place, last)
     if (end !== undefined) return { parts: found.map((part, index) => believe(part, found[index + 1], end)), end }
@@ -92,6 +90,15 @@ export async function recoverParts(place: ParkedPlace): Promise<{ parts: Part[];
     await files.syncDirectory(directory)
   }
   return reported == null ? undefined : { parts: [], end: reported }
+}
+
+/** The parts of a logstore in order, also one that is missing. Rejects with JOURNAL_FORMAT if a newer version wrote one. */
+export async function findParts(place: ParkedPlace): Promise<FoundPart[]> {
+  const found: FoundPart[] = []
+  for (const { path, firstEntry } of await listParts(place.files, place.directory, place.logstoreId))
+    found.push({ path, firstEntry, ...(await readHead(place, path, firstEntry)) })
+  addMissing(place, found)
+  return found
 }
 
 /** The parts in a directory in order. */
@@ -144,10 +151,11 @@ async function recoverEnd(place: ParkedPlace, found: FoundPart): Promise<ParkedE
   // The repair that wrote it came to no end. What it passed over may be readable by now, and would never be read behind this.
   if (header.isSalvaged && !isReported) return undefined
   const known = reported?.part === firstEntry ? reported : { part: firstEntry, bytes: PARKED_HEADER_BYTES, entry: -1 }
-  if (size < known.bytes) return known
+  // Where nothing was reported of it, a file that is shorter than its header has no entry.
+  if (size < known.bytes && known.entry !== -1) return known
   const file = await files.open(path, { durable: true })
   try {
-    const { end, lastEnd } = await findEnd(file, place, known, size)
+    const { end, lastEnd } = await findEnd(file, place, known, found)
     if (end.entry === -1) return isReported ? lost : undefined
     if (size > end.bytes) log.warn({ file: path, position: end.bytes }, 'what lies behind is the end of a write that was cut')
     // The name may be in memory only, too.
@@ -164,12 +172,13 @@ async function findEnd(
   file: OpenFile,
   place: ParkedPlace,
   known: ParkedEnd,
-  size: number,
+  { size, header }: FoundPart,
 ): Promise<{ end: ParkedEnd; lastEnd: number }> {
+  const isSalvaged = header?.isSalvaged === true
   let end = known
   let lastEnd = known.bytes
   for (let offset = known.bytes; ;) {
-    const read = await readRecords(file, { offset, entry: end.entry }, size, place.logstoreId)
+    const read = await readRecords(file, { offset, entry: end.entry }, { bytes: size, isSalvaged }, place.logstoreId)
     const last = read.entries.at(-1)
     if (last !== undefined) {
       lastEnd = read.lastEnd
@@ -196,7 +205,7 @@ async function rewrite(file: OpenFile, start: number, end: number): Promise<void
 
 /** How far a part is believed: up to where the next one says that it ends. */
 function believe({ path, firstEntry, header, isForeign }: FoundPart, next: FoundPart | undefined, end: ParkedEnd): Part {
-  const part = { path, firstEntry, bytes: 0, lastEntry: Infinity }
+  const part = { path, firstEntry, bytes: 0, lastEntry: Infinity, isSalvaged: header?.isSalvaged === true }
   if (isForeign) return { ...part, problem: 'the file belongs to another journal or logstore' }
   if (header === undefined) return { ...part, problem: 'the file is missing or its header cannot be read' }
   if (next === undefined) return { ...part, bytes: end.bytes, lastEntry: end.entry }
@@ -215,18 +224,18 @@ export interface ReadRecords {
   problem?: string
 }
 
-/** Reads entries behind the one with the number `from.entry`, from `from.offset` on, in a part that ends at `end`. */
+/** Reads entries behind the one with the number `from.entry`, from `from.offset` on, in a part of so many bytes. */
 export async function readRecords(
   file: OpenFile,
   from: { offset: number; entry: number },
-  end: number,
+  { bytes: end, isSalvaged }: Pick<Part, 'bytes' | 'isSalvaged'>,
   logstoreId: string,
 ): Promise<ReadRecords> {
   const read: ReadRecords = { entries: [], lastEnd: from.offset, offset: from.offset }
   let window = await readWindow(file, from.offset, Math.min(READ_BYTES, end - from.offset))
   let before = from.entry
   while (read.offset < end) {
-    const found = findRecord(window.subarray(read.offset - from.offset), read.offset, end)
+    const found = findRecord(window.subarray(read.offset - from.offset), read.offset, end, isSalvaged)
     if ('problem' in found) return { ...read, problem: found.problem }
     if ('needs' in found) {
       if (read.entries.length > 0) return read

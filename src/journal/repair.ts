@@ -1,6 +1,7 @@
 /**
  * Repairs a damaged journal: goes on without what cannot be read, and with everything else.
  *
+ *     0  parked files that are damaged are repaired, each by itself (`parked-repair.ts`)
  *     1  what can still be read, and is neither in a table nor parked, is written to parked files (`survey.ts` finds it)
  *     2  a checkpoint says that the journal begins anew behind everything there was, and that those parked files count: from here
  *        on it is repaired
@@ -19,9 +20,10 @@ import { writeCheckpoint, type Indexed } from './checkpoint.ts'
 import { FORMAT_VERSION, type JournalEntry, type Place } from './format.ts'
 import { listJournal, newestCheckpoint, type JournalFiles } from './inspection.ts'
 import { type ParkedEnd } from './parked-file.ts'
+import { findDamagedParts, repairParts, type DamagedPart } from './parked-repair.ts'
 import { readReservedIds, writeReservedIds } from './producer-ids.ts'
 import { beginningOf } from './recovery.ts'
-import { Salvage } from './salvage.ts'
+import { listParked, Salvage } from './salvage.ts'
 import { SegmentFiles, segmentNumber } from './segments.ts'
 import { type LostLogs } from './state-comparison.ts'
 import { LEAP, surveyJournal, type LostEntries, type Survey } from './survey.ts'
@@ -50,18 +52,23 @@ export interface Repair {
   lostLogs: LostLogs[]
   /** Whether offsets leap, since it is not known which were given out. */
   isInDoubt: boolean
+  /** Parked files that are damaged; what can be read of them stays parked. */
+  parked: DamagedPart[]
   /** The ids of producers go on here, since the file that says it cannot be read; null if it can. */
   nextProducerId: number | null
   /** The files of before, by the names that they have without the repair. */
   setAside: string[]
 }
 
-/** What there is to repair. */
-export async function findDamages(options: VerificationOptions): Promise<DamagedStretch[]> {
-  const { files, journal } = options
-  const { damages } = await verifyJournal(options)
-  const idsDamage = await findIdsDamage(files, journal.directory)
-  return idsDamage === undefined ? damages : [...damages, idsDamage]
+/** Everything that there is to repair. */
+export async function findDamages(options: RepairOptions & Pick<VerificationOptions, 'isLogstore'>): Promise<DamagedStretch[]> {
+  const { files, directory } = options
+  const { damages } = await verifyJournal({ ...options, journal: await listJournal(files, directory) })
+  const idsDamage = await findIdsDamage(files, directory)
+  if (idsDamage !== undefined) damages.push(idsDamage)
+  // A journal that was never begun has nothing that could be damaged.
+  if (damages.length === 0 && newestCheckpoint(await listJournal(files, directory)) === undefined) return []
+  return [...damages, ...(await findParkedDamage(options, await openDamaged(options)))]
 }
 
 /** A journal that is to be repaired, and what its newest checkpoint says is done with. */
@@ -84,7 +91,8 @@ export async function planRepair(options: RepairOptions): Promise<Repair> {
       if (!isDone(damaged, entry.logstoreId, entry.number)) count(salvaged, entry)
     },
   })
-  return describeRepair(damaged, survey, salvaged, await findNextProducerId(options, survey))
+  const parked = await findParkedDamage(options, damaged)
+  return describeRepair(damaged, survey, { salvaged, parked, nextProducerId: await findNextProducerId(options, survey) })
 }
 
 /** Repairs a journal that nobody else writes or reads. Rejects with JOURNAL_UNREPAIRABLE if it cannot, and then has changed nothing. */
@@ -92,6 +100,8 @@ export async function repairJournal(options: RepairOptions): Promise<Repair> {
   const { files, directory, segmentBytes, now = Date.now } = options
   const damaged = await openDamaged(options)
   const { journal, journalId, indexed, setAside } = damaged
+  const parkedDamage = await findParkedDamage(options, damaged)
+  for (const place of await listParked({ ...options, ...damaged })) await repairParts(place, SET_ASIDE)
   const { survey, salvaged, parked } = await salvageEntries(damaged, options)
   const nextProducerId = await findNextProducerId(options, survey)
   if (nextProducerId !== null) await writeReservedIds(files, directory, nextProducerId)
@@ -118,7 +128,7 @@ export async function repairJournal(options: RepairOptions): Promise<Repair> {
 
   for (const path of setAside) await files.rename(path, path + SET_ASIDE)
   await files.syncDirectory(directory)
-  return describeRepair(damaged, survey, salvaged, nextProducerId)
+  return describeRepair(damaged, survey, { salvaged, parked: parkedDamage, nextProducerId })
 }
 
 /** Parks what can be read and is not indexed. */
@@ -174,6 +184,12 @@ function findBeginning({ end }: Survey, { stored }: Indexed, parked: Record<stri
   return { ...end, entry: Math.max(end.entry, ...known.map(entry => entry + 1)) }
 }
 
+async function findParkedDamage(options: RepairOptions, damaged: Damaged): Promise<DamagedPart[]> {
+  const damages: DamagedPart[] = []
+  for (const place of await listParked({ ...options, ...damaged })) damages.push(...(await findDamagedParts(place)))
+  return damages
+}
+
 async function findIdsDamage(files: Files, directory: string): Promise<DamagedStretch | undefined> {
   try {
     await readReservedIds(files, directory)
@@ -193,12 +209,11 @@ async function findNextProducerId({ files, directory }: RepairOptions, { state }
 function describeRepair(
   damaged: Damaged,
   { lost, lostLogs, isInDoubt }: Survey,
-  salvaged: Repair['salvaged'],
-  nextProducerId: number | null,
+  rest: Pick<Repair, 'salvaged' | 'parked' | 'nextProducerId'>,
 ): Repair {
   const { entry } = damaged.indexed.place
   return {
-    salvaged,
+    ...rest,
     lost: lost
       .filter(({ next }) => next === null || next > entry)
       .map(({ first, next }) => ({ first: Math.max(first, entry), next })),
@@ -206,7 +221,6 @@ function describeRepair(
       .filter(({ logstoreId, beforeEntry }) => !isDone(damaged, logstoreId, beforeEntry - 1))
       .map(({ logstoreId, shard, first, next }) => ({ logstoreId, shard, first, next })),
     isInDoubt,
-    nextProducerId,
     setAside: damaged.setAside,
   }
 }

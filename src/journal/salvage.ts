@@ -9,7 +9,7 @@ import { type Indexed } from './checkpoint.ts'
 import { type JournalEntry } from './format.ts'
 import { ParkedEntries } from './parked-entries.ts'
 import { type ParkedEnd, type ParkedRecord } from './parked-file.ts'
-import { listParkedLogstores } from './parked-parts.ts'
+import { listParkedLogstores, type ParkedPlace } from './parked-parts.ts'
 
 export interface SalvageOptions {
   files: Files
@@ -18,6 +18,25 @@ export interface SalvageOptions {
   journalId: string
   indexed: Indexed
   log: Log
+}
+
+/** Where the entries of every logstore are parked that has any. */
+export async function listParked(options: SalvageOptions): Promise<ParkedPlace[]> {
+  const logstoreIds = await listParkedLogstores(options.files, join(options.directory, 'parked'))
+  return [...logstoreIds].map(logstoreId => parkedPlaceOf(options, logstoreId))
+}
+
+function parkedPlaceOf({ files, directory, journalId, indexed, log }: SalvageOptions, logstoreId: string): ParkedPlace {
+  return {
+    files,
+    directory: join(directory, 'parked'),
+    journalId,
+    logstoreId,
+    reported: indexed.parked === undefined ? undefined : (indexed.parked[logstoreId] ?? null),
+    journalEntry: indexed.place.entry,
+    isSalvaged: true,
+    log,
+  }
 }
 
 /** The entries of one logstore. */
@@ -31,18 +50,16 @@ const WAITING_BYTES = 8 * 1024 * 1024
 
 export class Salvage {
   readonly #options: SalvageOptions
-  readonly #parkedDirectory: string
   readonly #targets = new Map<string, Target>()
   #waitingBytes = 0
 
   constructor(options: SalvageOptions) {
     this.#options = options
-    this.#parkedDirectory = join(options.directory, 'parked')
   }
 
   /** Finds what is parked, and removes what a repair has left that came to no end. */
   async open(): Promise<void> {
-    for (const logstoreId of await listParkedLogstores(this.#options.files, this.#parkedDirectory)) await this.#target(logstoreId)
+    for (const { logstoreId } of await listParked(this.#options)) await this.#target(logstoreId)
   }
 
   /** By logstore id: where what is parked ends. */
@@ -83,17 +100,7 @@ export class Salvage {
   async #target(logstoreId: string): Promise<Target> {
     const known = this.#targets.get(logstoreId)
     if (known !== undefined) return known
-    const { files, journalId, indexed, log } = this.#options
-    const parked = new ParkedEntries({
-      files,
-      directory: this.#parkedDirectory,
-      journalId,
-      logstoreId,
-      reported: indexed.parked === undefined ? undefined : (indexed.parked[logstoreId] ?? null),
-      journalEntry: indexed.place.entry,
-      isSalvaged: true,
-      log,
-    })
+    const parked = new ParkedEntries(parkedPlaceOf(this.#options, logstoreId))
     await parked.open()
     const target: Target = { parked, waiting: [] }
     this.#targets.set(logstoreId, target)

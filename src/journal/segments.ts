@@ -128,7 +128,7 @@ export async function* groupHeadersBehind(
 }
 
 /** Reads block by block what the disk gives of a window; the others are zeros. Resolves with how many bytes there are. */
-async function readBlocks(file: OpenFile, window: Buffer, start: number): Promise<number> {
+export async function readBlocks(file: OpenFile, window: Buffer, start: number): Promise<number> {
   for (let at = 0; at < window.length; at += BLOCK_BYTES) {
     const block = window.subarray(at, at + BLOCK_BYTES).fill(0)
     const length = await file.read(block, start + at).catch((error: unknown) => {

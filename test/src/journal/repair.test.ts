@@ -382,11 +382,7 @@ describe('repairing a journal', function () {
 
   it('gives ids to producers that nobody had when it is not known which were given', async () => {
     scene.files.alter(join(DIRECTORY, 'producer-ids'), () => Buffer.from('10x0\n'))
-    const [damage] = await findDamages({
-      files: scene.files,
-      journal: await listJournal(scene.files, DIRECTORY),
-      isLogstore: () => true,
-    })
+    const [damage] = await findDamages({ ...optionsFor(scene.files), isLogstore: () => true })
     assert.deepEqual(damage, { file: join(DIRECTORY, 'producer-ids'), position: 0, problem: 'it holds no number' })
     const { nextProducerId } = await repairJournal(optionsFor(scene.files))
     const ids = await ProducerIds.open({ files: scene.files, directory: DIRECTORY })
