@@ -88,7 +88,7 @@ function* describePlan(plan: Repair, directory: string, names: LogstoreNames, se
   if (lost.some(({ next }) => next === null))
     yield '  how much more is lost is not known: nothing that is there tells where the journal ended'
   if (isInDoubt)
-    yield '  offsets of all shards leap far ahead, since it is not known which were given out; producers go on at any sequence, so what they send again may be stored twice'
+    yield '  offsets of all shards leap far ahead, since it is not known which were given out; idempotent producers go on at whatever they send next'
   if (nextProducerId !== null)
     yield `  ids of producers go on at ${formatCount(nextProducerId)}, since it is not known which were given out`
   yield `  ${formatCountOf(setAside.length, 'file')} of before (${formatSize(setAsideBytes)}) are set aside: their names in ${directory} end with "${SET_ASIDE}" from then on`

@@ -183,6 +183,16 @@ export function encodeGroupHeader(group: GroupHeader, generation: number): Buffe
   return bytes
 }
 
+/** Of a segment's header that is at least `SEGMENT_HEADER_BYTES` long and may be damaged: its generation, if those bytes are whole. */
+export function readGeneration(header: Buffer): number {
+  return header.readUInt32BE(40)
+}
+
+/** The position that a group's header says, before anything of it is believed; NaN if the bytes are too few. */
+export function readPosition(group: Buffer): number {
+  return group.length < GROUP_HEADER_BYTES ? NaN : readUInt64(group, 16)
+}
+
 /** The header of the group at `position`, or undefined if the bytes are not a group of this life of the segment. */
 export function decodeGroupHeader(bytes: Buffer, generation: number, position: number): GroupHeader | undefined {
   if (bytes.length < GROUP_HEADER_BYTES || bytes.readUInt32BE(0) !== GROUP_MAGIC) return undefined

@@ -135,7 +135,8 @@ async function readGroup(reader: SegmentReader, place: Place, { segmentEnd }: Kn
 }
 
 /** Whether a file is still that of the segment: it may be overwritten by another one as soon as its name is gone. */
-async function isSameLife(files: Files, { path, number, generation }: Segment): Promise<boolean> {
+async function isSameLife(files: Files, { path, number, generation, isHeadless = false }: Segment): Promise<boolean> {
+  if (isHeadless) return true
   const header = await readSegmentHeader(files, path)
   return header?.number === number && header.generation === generation
 }

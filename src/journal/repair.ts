@@ -13,18 +13,20 @@
  * crash behind it leaves a journal that holds everything; repairing it once more only finishes what is left to do.
  */
 import { randomInt } from 'node:crypto'
+import { basename } from 'node:path'
 import { SluiceError, sluiceError } from '../base/errors.ts'
 import { type Files } from '../base/files.ts'
 import { type Log } from '../base/log.ts'
 import { writeCheckpoint, type Indexed } from './checkpoint.ts'
 import { FORMAT_VERSION, type JournalEntry, type Place } from './format.ts'
+import { findHeadless, type HeadlessSegment } from './headless.ts'
 import { listJournal, newestCheckpoint, type JournalFiles } from './inspection.ts'
 import { type ParkedEnd } from './parked-file.ts'
 import { findDamagedParts, repairParts, type DamagedPart } from './parked-repair.ts'
 import { readReservedIds, writeReservedIds } from './producer-ids.ts'
 import { beginningOf } from './recovery.ts'
 import { listParked, Salvage } from './salvage.ts'
-import { SegmentFiles, segmentNumber } from './segments.ts'
+import { SegmentFiles, segmentNumber, type Segment } from './segments.ts'
 import { type LostLogs } from './state-comparison.ts'
 import { LEAP, surveyJournal, type LostEntries, type Survey } from './survey.ts'
 import { verifyJournal, type DamagedStretch, type VerificationOptions } from './verification.ts'
@@ -74,6 +76,8 @@ export async function findDamages(options: RepairOptions & Pick<VerificationOpti
 /** A journal that is to be repaired, and what its newest checkpoint says is done with. */
 interface Damaged {
   journal: JournalFiles
+  /** Where to begin in segments whose headers cannot be read. */
+  firstPlaces: ReadonlyMap<Segment, Place>
   journalId: string
   indexed: Indexed
   /** Every file of it. */
@@ -86,7 +90,7 @@ export async function planRepair(options: RepairOptions): Promise<Repair> {
   const salvaged = { entries: 0, logs: 0, bytes: 0 }
   const survey = await surveyJournal({
     ...options,
-    journal: damaged.journal,
+    ...damaged,
     onEntry: entry => {
       if (!isDone(damaged, entry.logstoreId, entry.number)) count(salvaged, entry)
     },
@@ -140,7 +144,7 @@ async function salvageEntries(damaged: Damaged, options: RepairOptions) {
   }
   try {
     await salvage.open()
-    const survey = await surveyJournal({ ...options, journal: damaged.journal, onEntry })
+    const survey = await surveyJournal({ ...options, ...damaged, onEntry })
     await salvage.flush()
     return { survey, salvaged, parked: salvage.ends }
   } finally {
@@ -156,13 +160,24 @@ async function openDamaged({ files, directory }: RepairOptions): Promise<Damaged
     throw sluiceError('JOURNAL_UNREPAIRABLE', {
       problem: `neither a segment nor a checkpoint of ${directory} can be read, so it is not known which offsets were given out`,
     })
-  const segments = listed.segments.filter(segment => segment.journalId === journalId)
-  if (checkpoint === undefined && segments.length < listed.segments.length)
+  const own = listed.segments.filter(segment => segment.journalId === journalId)
+  if (checkpoint === undefined && own.length < listed.segments.length)
     throw sluiceError('JOURNAL_UNREPAIRABLE', {
       problem: `${directory} holds segments of several journals, and no checkpoint says which one it is: move those of the others away`,
     })
+  const headless: HeadlessSegment[] = []
+  for (const path of listed.unreadable) {
+    const found = await findHeadless(files, { path, number: segmentNumber(basename(path))!, journalId })
+    if (found !== undefined) headless.push(found)
+  }
+  const segments = [...own, ...headless.map(({ segment }) => segment)].sort((a, b) => a.number - b.number)
   return {
-    journal: { ...listed, segments },
+    journal: {
+      ...listed,
+      segments,
+      unreadable: listed.unreadable.filter(path => segments.every(segment => segment.path !== path)),
+    },
+    firstPlaces: new Map(headless.map(({ segment, firstPlace }) => [segment, firstPlace])),
     journalId,
     indexed: checkpoint?.indexed ?? beginningOf(segments),
     setAside: [

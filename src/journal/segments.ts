@@ -25,6 +25,8 @@ import {
 /** A segment as its header describes it. */
 export interface Segment extends SegmentHeader {
   path: string
+  /** True if the header could not be read, and this was made up from the groups (`headless.ts`). */
+  isHeadless?: boolean
 }
 
 const NEXT_FILE = 'next.segment'

@@ -47,6 +47,8 @@ export async function surveyJournal(options: {
   files: Files
   journal: JournalFiles
   shards: ReadonlyMap<string, number>
+  /** Where to begin in segments whose headers are not known. */
+  firstPlaces?: ReadonlyMap<Segment, Place>
   onEntry: (entry: JournalEntry) => Promise<void> | void
   onProgress?: (readBytes: number, ofBytes: number) => void
 }): Promise<Survey> {
@@ -59,7 +61,7 @@ export async function surveyJournal(options: {
   for (const [index, segment] of segments.entries()) {
     const known = knownOf(journal, index)
     surveyor.beginSegment(segment)
-    for await (const found of readSegment(files, segment, known)) {
+    for await (const found of readSegment(files, segment, known, options.firstPlaces?.get(segment))) {
       if (found.kind === 'group') {
         surveyor.reach(found.group.begin.position)
         for (const entry of found.group.entries) await surveyor.take(entry)
@@ -98,8 +100,10 @@ class Surveyor {
   readonly #onEntry: (entry: JournalEntry) => Promise<void> | void
   /** The checkpoints whose durable place has not been reached, nearest first. */
   readonly #ahead: Checkpoint[]
-  /** What the entries add up to, beginning with what a header or the checkpoint says; undefined before the first of them. */
-  #state: JournalState | undefined
+  /** What the entries add up to, beginning with what a header or a checkpoint says. */
+  #state = new JournalState(Infinity)
+  /** Whether there was one by now. */
+  #isKnown = false
   /** Whether entries are missing in the state. */
   #isBroken = false
   /** The number of the next entry. */
@@ -120,9 +124,9 @@ class Surveyor {
     this.#next = Math.min(notIndexed, journal.segments[0]?.firstEntry ?? Infinity)
   }
 
-  beginSegment({ base, firstEntry, state }: Segment): void {
+  beginSegment({ base, firstEntry, state, isHeadless = false }: Segment): void {
     this.reach(base)
-    this.#anchor(JSON.parse(state.toString('utf8')) as SavedState, firstEntry)
+    if (!isHeadless) this.#anchor(JSON.parse(state.toString('utf8')) as SavedState, firstEntry)
   }
 
   /** Everything that can be read before a position has been taken. */
@@ -137,12 +141,11 @@ class Surveyor {
     if (entry.number < this.#next) return
     this.#skipTo(entry.number)
     const { logstoreId, shard, baseOffset } = entry
-    const state = this.#state!
-    const first = state.nextOffset(logstoreId, shard)
+    const first = this.#state.nextOffset(logstoreId, shard)
     // Where nothing is missing it is a shard whose offsets were moved on.
-    if (this.#isBroken && baseOffset > first)
+    if (this.#isKnown && this.#isBroken && baseOffset > first)
       this.#lostLogs.push({ logstoreId, shard, first, next: baseOffset, beforeEntry: entry.number })
-    addUp(state, entry)
+    addUp(this.#state, entry)
     this.#next = entry.number + 1
     await this.#onEntry(entry)
   }
@@ -151,7 +154,7 @@ class Surveyor {
     const { isEndKnown, isNewestKnown, position, shards } = found
     if (!isEndKnown) this.#lost.push({ first: this.#next, next: null })
     const isInDoubt = !isNewestKnown || this.#lost.some(({ next }) => next === null || next > this.#sealed)
-    const { producers, receivedMs, nextOffsets } = this.#state!.save(0)
+    const { producers, receivedMs, nextOffsets } = this.#state.save(0)
     this.#raise({ nextOffsets })
     if (isInDoubt) this.#leap(shards)
     const leap = isInDoubt ? LEAP : 0
@@ -175,13 +178,12 @@ class Surveyor {
     if (entry < this.#next) return
     this.#skipTo(entry)
     this.#sealed = Math.max(this.#sealed, entry)
-    if (this.#state !== undefined && !this.#isBroken) return
-    if (this.#state !== undefined) {
-      for (const lost of findLostLogs(this.#state, saved)) this.#lostLogs.push({ ...lost, beforeEntry: entry })
-      this.#raise(this.#state.save(0))
-    }
+    if (this.#isKnown && !this.#isBroken) return
+    if (this.#isKnown) for (const lost of findLostLogs(this.#state, saved)) this.#lostLogs.push({ ...lost, beforeEntry: entry })
+    this.#raise(this.#state.save(0))
     this.#state = new JournalState(Infinity)
     this.#state.restore(saved)
+    this.#isKnown = true
     this.#isBroken = false
   }
 

@@ -314,14 +314,14 @@ describe('repairing a journal', function () {
     }
   })
 
-  it('has everything but what a segment held that is missing, or has no header', async () => {
+  it('has everything but what a segment held that is missing, or whose generation cannot be read', async () => {
     const { segments } = await listJournal(killed.files, DIRECTORY)
     for (const [index, { path, firstEntry }] of segments.entries()) {
       const next = segments[index + 1]?.firstEntry ?? Infinity
       for (const isMissing of [true, false]) {
         scene = killed.copy()
         if (isMissing) await scene.files.remove(path)
-        else scene.flip(path, 50)
+        else scene.flip(path, 41)
         const { isInDoubt } = await repairAndCheck(scene)
         assert.equal(isInDoubt, next === Infinity)
         const entries = scene.sent.slice(0, killed.sent.length).map(({ number }) => number)
@@ -331,6 +331,17 @@ describe('repairing a journal', function () {
         )
       }
     }
+  })
+
+  it('has everything where the header of a segment says something wrong, or several do', async () => {
+    const paths = segmentPaths(killed.files)
+    for (const damaged of [...paths.map(path => [path]), paths.slice(0, 2), paths.slice(-2), paths])
+      for (const at of [0, 35, 50, 100]) {
+        scene = killed.copy()
+        for (const path of damaged) scene.flip(path, at)
+        const { lost, isInDoubt } = await repairAndCheck(scene)
+        assert.deepEqual([lost, isInDoubt, scene.missing], [[], false, []])
+      }
   })
 
   it('needs no checkpoint, and then takes nothing for certain', async () => {
