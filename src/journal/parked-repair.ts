@@ -68,11 +68,14 @@ export async function repairParts(place: ParkedPlace, suffix: string): Promise<v
 async function* readParts(place: ParkedPlace): AsyncGenerator<Remains, void> {
   const { files, reported, logstoreId } = place
   if (reported == null) return
-  const parts = (await findParts(place)).filter(({ firstEntry }) => firstEntry <= reported.part)
+  const parts = await findParts(place)
   for (const [index, found] of parts.entries()) {
     const next = parts[index + 1]
     const { path, firstEntry, header, size } = found
-    const end = next === undefined ? reported : next.header?.before.part === firstEntry ? next.header.before : undefined
+    if (firstEntry > reported.part) return
+    const reportedEnd = firstEntry === reported.part ? reported : undefined
+    // More may have been parked since.
+    const end = next?.header?.before.part === firstEntry ? next.header.before : reportedEnd
     const bytes = Math.max(end?.bytes ?? size, PARKED_HEADER_BYTES)
     const content = (await readWhatIsLeft(files, path)) ?? Buffer.alloc(0)
     const { entries, problem, position, between } = readWholeRecords(content, bytes, found, {

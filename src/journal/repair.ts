@@ -84,7 +84,10 @@ interface Damaged {
   setAside: string[]
 }
 
-/** Says what a repair would do, and changes nothing. Rejects with JOURNAL_UNREPAIRABLE. */
+/**
+ * Says what a repair would do, and changes nothing. What was parked after the last checkpoint, if anything, counts as salvaged. Rejects with
+ * JOURNAL_UNREPAIRABLE.
+ */
 export async function planRepair(options: RepairOptions): Promise<Repair> {
   const damaged = await openDamaged(options)
   const salvaged = { entries: 0, logs: 0, bytes: 0 }
@@ -115,6 +118,7 @@ export async function repairJournal(options: RepairOptions): Promise<Repair> {
   const segment = Math.max(newestCheckpoint(journal)?.segment ?? 0, ...numbers)
   const checkpoint = journal.checkpoints.at(-1)?.number ?? 0
   const content = { journalId, durable: place, state, indexed: { place, stored: indexed.stored, parked } }
+  // With this it is repaired.
   await writeCheckpoint(files, directory, checkpoint + 1, { ...content, segment })
 
   const { file } = await new SegmentFiles({ files, directory, segmentBytes, syncsWrites: true }).begin({
@@ -187,7 +191,7 @@ async function openDamaged({ files, directory }: RepairOptions): Promise<Damaged
   }
 }
 
-/** Whether an entry is in its table, or parked, or of a logstore that was deleted meanwhile. */
+/** Whether the checkpoint says that an entry is in its table, or parked. */
 function isDone({ indexed }: Damaged, logstoreId: string, entry: number): boolean {
   const { place, stored, parked } = indexed
   return entry < place.entry || entry <= (stored[logstoreId] ?? -1) || entry <= (parked?.[logstoreId]?.entry ?? -1)

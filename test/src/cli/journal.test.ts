@@ -12,6 +12,7 @@ import { verifyData } from '../../../src/cli/journal-verify.ts'
 import { LogstoreNames } from '../../../src/cli/logstore-names.ts'
 import { formatDuration, formatSize } from '../../../src/cli/output.ts'
 import { Progress } from '../../../src/cli/progress.ts'
+import { type Repair } from '../../../src/journal/repair.ts'
 import { type Verification } from '../../../src/journal/verification.ts'
 import { dataFixtures, unpackData, type DataContents } from '../../support/data-fixture.ts'
 import { makeDirectory, removeDirectory, runSluice, type Outcome } from '../../support/server.ts'
@@ -167,6 +168,27 @@ describe('the commands of the journal', () => {
     const damaged = await run('verify', '--data', data)
     assert.deepEqual([damaged.code, damaged.stderr], [1, ''])
     assert.match(damaged.stdout, /^DAMAGED /m)
+  })
+
+  it('repair what is damaged once they may, and say what that costs', async () => {
+    const whole = await run('repair', '--data', data)
+    assert.deepEqual([whole.code, whole.stdout, whole.stderr], [0, 'nothing is damaged, and nothing was changed\n', ''])
+    flip(segment(1), 100_000)
+    const before = readdirSync(join(data, 'journal'))
+    const unasked = await run('repair', '--data', data)
+    assert.equal(unasked.code, 1)
+    assert.match(unasked.stdout, /^DAMAGED .+\n {2}entry 4 cannot be read; .+\n\nWhat a repair does:\n/)
+    assert.match(unasked.stdout, /^ {2}LOST: entry 4\n {2}LOST: web\/nginx, shard 1: offsets 2 to 2 \(1 log\)$/m)
+    assert.equal(unasked.stderr, `sluice: Repair the journal in ${join(data, 'journal')}? Add --yes to agree.\n`)
+    assert.deepEqual(readdirSync(join(data, 'journal')), before)
+
+    const repaired = await run('repair', '--data', data, '--yes', '--json')
+    assert.equal(repaired.code, 0)
+    const [result] = parseLines<Repair & { lostLogs: { logstore: string }[] }>(repaired.stdout)
+    const { lost, lostLogs, setAside } = result!
+    assert.deepEqual([lost, lostLogs[0]!.logstore, setAside.length], [[{ first: 4, next: 5 }], 'web/nginx', 4])
+    assert((await verify()).isWhole)
+    assert.equal((await run('repair', '--data', data, '--json')).stdout, '{"isWhole":true}\n')
   })
 
   it('end in silence when whoever reads the output has seen enough', async () => {
