@@ -33,7 +33,7 @@ export async function listJournal(files: Files, directory: string): Promise<Jour
     const before = await files.list(directory)
     const checkpoints = await readCheckpoints(files, directory)
     const unreadable: string[] = []
-    const segments = await listSegments(files, directory, unreadable)
+    const segments = await listSegments(files, directory, unreadable, { passesOver: true })
     const after = await files.list(directory)
     // As long as no checkpoint was written and no segment was given up, what was read belongs together. Else it is read again: that
     // takes milliseconds, and checkpoints come seconds apart.

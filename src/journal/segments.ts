@@ -39,15 +39,24 @@ export function segmentPath(directory: string, number: number): string {
 /**
  * The segments of a journal in order. Left out is a file whose header is that of an earlier life: the last one may have been named
  * and not begun when the power went. So is one whose header cannot be read, and its path is added to `unreadable`: it may be
- * on its way to be recycled while this reads, or damaged. Rejects with JOURNAL_FORMAT if one was written by a newer version.
+ * on its way to be recycled while this reads, or damaged. Rejects with JOURNAL_FORMAT if one was written by a newer version. With
+ * `passesOver` a header that the disk does not give is one that cannot be read; else that rejects with EIO, and may be tried again.
  */
-export async function listSegments(files: Files, directory: string, unreadable: string[] = []): Promise<Segment[]> {
+export async function listSegments(
+  files: Files,
+  directory: string,
+  unreadable: string[] = [],
+  { passesOver = false } = {},
+): Promise<Segment[]> {
   const segments: Segment[] = []
   for (const name of await files.list(directory)) {
     const number = segmentNumber(name)
     if (number === undefined) continue
     const path = join(directory, name)
-    const header = await readSegmentHeader(files, path)
+    const header = await readSegmentHeader(files, path).catch((error: unknown) => {
+      if (!passesOver || !isSystemError(error, 'EIO')) throw error
+      return undefined
+    })
     if (header === undefined) unreadable.push(path)
     if (header?.number !== number) continue
     segments.push({ ...header, path })
@@ -91,10 +100,6 @@ async function readHeader(files: Files, path: string): Promise<SegmentHeader | u
       header = decodeSegmentHeader(bytes)
     }
     return header === undefined || 'needs' in header ? undefined : header
-  } catch (error) {
-    // It cannot be read, as if other bytes stood there.
-    if (isSystemError(error, 'EIO')) return undefined
-    throw error
   } finally {
     await file.close()
   }

@@ -391,6 +391,14 @@ describe('repairing a journal', function () {
     }
   })
 
+  it('passes over a header that the disk does not give', async () => {
+    const { segments } = await listJournal(killed.files, DIRECTORY)
+    const [, { path, firstEntry }, { firstEntry: next }] = segments as [Segment, Segment, Segment]
+    const repair = await repairJournal(optionsFor(withBadBlock(scene.files, path, 0)))
+    assert.deepEqual(repair.lost, [{ first: firstEntry, next }])
+    await checkRepaired(scene, repair)
+  })
+
   it('gives ids to producers that nobody had when it is not known which were given', async () => {
     scene.files.alter(join(DIRECTORY, 'producer-ids'), () => Buffer.from('10x0\n'))
     const [damage] = await findDamages({ ...optionsFor(scene.files), isLogstore: () => true })
