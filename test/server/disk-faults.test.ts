@@ -14,7 +14,8 @@ import { waitUntilIndexed } from '../support/verifier.ts'
 import { until } from '../support/wait.ts'
 
 const MiB = 1024 * 1024
-const settings = { journal: { segmentBytes: '1 MiB' } }
+/** Without a reserve the disk is full before anybody is refused for it. */
+const settings = { journal: { segmentBytes: '1 MiB', reserveBytes: 0 } }
 
 /** What a producer is told to try again: the disk failed, or is about to be full. */
 const RETRIABLE: readonly number[] = [ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NOT_ENOUGH_REPLICAS]

@@ -61,7 +61,7 @@ describe('an older data directory', () => {
         const reader = new JournalReader({ files, directory, from: { position: 0, entry: 0, chain: 0 } })
         const entries: object[] = []
         for (let group; (group = await reader.next(journal.readLimit)) !== undefined;)
-          for (const { records, batches: _, ...entry } of group.entries)
+          for (const { records, batches: _, bytes: _bytes, seed: _seed, ...entry } of group.entries)
             entries.push({ ...entry, sha256: createHash('sha256').update(records.toBuffer()).digest('hex') })
         await reader.close()
         await journal.close()

@@ -124,7 +124,7 @@ export class Producer {
   }
 
   #hear(batch: Batch, { errorCode, baseOffset, logstoreId }: Answer): void {
-    const { network, oracle, name, fail } = this.#options
+    const { network, oracle, name, topic, fail } = this.#options
     network.trace.add(name, `is answered ${errorCode} for ${batch.id}${errorCode === 0 ? `, offset ${baseOffset}` : ''}`)
     this.#inFlight.splice(this.#inFlight.indexOf(batch), 1)
     const index = this.#open.indexOf(batch)
@@ -133,7 +133,9 @@ export class Producer {
       oracle.acknowledges(batch, logstoreId, baseOffset)
       // One before it may have been stored by way of a connection that is closed: its answer was lost.
       const earlier = this.#open.slice(0, Math.max(0, index)).find(one => !oracle.isTaken(one))
-      if (batch.sequenced !== undefined && (index < 0 || earlier !== undefined))
+      // One that was given up when its logstore was made anew may be answered still.
+      const isGivenUp = index < 0 && oracle.recreated.has(logstoreOf(topic))
+      if (batch.sequenced !== undefined && !isGivenUp && (index < 0 || earlier !== undefined))
         fail(`${batch.id} is acknowledged before ${earlier?.id ?? 'an error'}, which was sent before it`)
       if (index >= 0) this.#open.splice(index, 1)
     } else if (errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER && batch.sequenced !== undefined) {
