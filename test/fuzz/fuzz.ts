@@ -41,8 +41,7 @@ else {
   const report = (text: string): void => console.log(text)
   const { tally, failures } = await runCampaign({ seed, ...amount, failures: failuresDirectory, report })
   console.log(`\n${tally}`)
-  if (failures.length > 0)
-    console.log(`\n${failures.length} failures, written to ${failuresDirectory}:\n${failures.join('\n')}`)
+  if (failures.length > 0) console.log(`\n${failures.length} failures, written to ${failuresDirectory}:\n${failures.join('\n')}`)
   // Of a TLS connection that was damaged the client's half may be open for good.
   process.exit(failures.length > 0 ? 1 : 0)
 }

@@ -19,7 +19,10 @@ import { readRows, type StoredRow } from './rows.ts'
 import { type Trace } from './trace.ts'
 
 /** What the indexer calls of a store. */
-type IndexedStore = Pick<Store, 'ensureTable' | 'insert' | 'resolveInserts' | 'highestOffsets' | 'newestReceived' | 'dropLogstore'>
+type IndexedStore = Pick<
+  Store,
+  'ensureTable' | 'insert' | 'resolveInserts' | 'highestOffsets' | 'newestReceived' | 'dropLogstore'
+>
 type Named = Pick<Logstore, 'id' | 'project' | 'name'>
 
 export interface Table {

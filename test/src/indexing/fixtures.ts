@@ -95,32 +95,33 @@ export class MemoryTables {
       if (broken === 'not ours') throw sluiceError('TABLE_NOT_OURS', { table: id, found: 'it has no comment' })
       throw sluiceError('STORE_REFUSED', { problem: 'there is no such column' })
     }
-    const store: Pick<Store, 'ensureTable' | 'resolveInserts' | 'highestOffsets' | 'newestReceived' | 'insert' | 'dropLogstore'> = {
-      ensureTable: ({ id }) => call(id, 'not ours', 'away'),
-      resolveInserts: ({ id }) => call(id, 'away'),
-      highestOffsets: async ({ id }) => {
-        await call(id, 'away')
-        const highest = new Map<number, number>()
-        for (const { shard, offset } of this.rows(id)) highest.set(shard, Math.max(offset, highest.get(shard) ?? -1))
-        return highest
-      },
-      newestReceived: async ({ id }) => {
-        await call(id, 'away')
-        const newest = new Map<number, number>()
-        for (const { shard, receivedMs } of this.rows(id)) newest.set(shard, Math.max(receivedMs, newest.get(shard) ?? 0))
-        return newest
-      },
-      insert: async ({ id }, block) => {
-        await call(id, 'not ours', 'refuses', 'away')
-        this.#rows.set(id, [...this.rows(id), ...decodeRows(block)])
-        await call(id)
-        if (this.losesAnswer()) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the connection is gone' })
-      },
-      dropLogstore: async ({ id }) => {
-        await call(id, 'away')
-        this.#rows.delete(id)
-      },
-    }
+    const store: Pick<Store, 'ensureTable' | 'resolveInserts' | 'highestOffsets' | 'newestReceived' | 'insert' | 'dropLogstore'> =
+      {
+        ensureTable: ({ id }) => call(id, 'not ours', 'away'),
+        resolveInserts: ({ id }) => call(id, 'away'),
+        highestOffsets: async ({ id }) => {
+          await call(id, 'away')
+          const highest = new Map<number, number>()
+          for (const { shard, offset } of this.rows(id)) highest.set(shard, Math.max(offset, highest.get(shard) ?? -1))
+          return highest
+        },
+        newestReceived: async ({ id }) => {
+          await call(id, 'away')
+          const newest = new Map<number, number>()
+          for (const { shard, receivedMs } of this.rows(id)) newest.set(shard, Math.max(receivedMs, newest.get(shard) ?? 0))
+          return newest
+        },
+        insert: async ({ id }, block) => {
+          await call(id, 'not ours', 'refuses', 'away')
+          this.#rows.set(id, [...this.rows(id), ...decodeRows(block)])
+          await call(id)
+          if (this.losesAnswer()) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the connection is gone' })
+        },
+        dropLogstore: async ({ id }) => {
+          await call(id, 'away')
+          this.#rows.delete(id)
+        },
+      }
     return store as Store
   }
 }
