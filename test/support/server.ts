@@ -7,8 +7,8 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync, realpathSync, rmSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdirSync, readFileSync, readlinkSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -294,7 +294,8 @@ export class Server {
   }
 
   async #start(): Promise<void> {
-    await writeFile(this.configFile, JSON.stringify(this.#settings()))
+    // Nothing is waited for before there is a process: whoever calls may want to kill it.
+    writeFileSync(this.configFile, JSON.stringify(this.#settings()))
     const args = [main, 'serve', '--config', this.configFile, '--data', this.data]
     const child = spawn(process.execPath, args, { cwd: this.directory, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = child
