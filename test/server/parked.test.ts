@@ -25,7 +25,9 @@ describe('a server with tables that cannot be written', function () {
   const sent = new Map<string, string[]>([...broken, 'other'].map(logstore => [logstore, []]))
 
   before(async () => {
-    server = await Server.start({ settings: { journal: { segmentBytes: SEGMENT_BYTES, maxBytes: 4 * SEGMENT_BYTES } } })
+    server = await Server.start({
+      settings: { journal: { segmentBytes: SEGMENT_BYTES, maxBytes: 4 * SEGMENT_BYTES, parkedBytes: 16 * SEGMENT_BYTES } },
+    })
     for (const logstore of sent.keys()) await server.createLogstore(`demo/${logstore}`)
     password = await server.createKey('demo')
   })
@@ -121,5 +123,24 @@ describe('a server with tables that cannot be written', function () {
     await until('the end of the parked files', () => parkedFiles().length === 0)
     assert.equal(await parkedBytes(), 0)
     await server.whenReady()
+  })
+
+  it('refuses logs of a logstore that has parked as much as it may, and of no other', async () => {
+    await operate('DROP TABLE p_demo.`foreign` SYNC', 'CREATE TABLE p_demo.`foreign` (a String) ENGINE = MergeTree ORDER BY a')
+    await server.restart({ journal: { segmentBytes: SEGMENT_BYTES, parkedBytes: SEGMENT_BYTES } })
+    const client = await RawClient.login(server, 'demo', password)
+    const produce = async (topic: string) =>
+      (await client.produce([{ topic, batch: { records: [{ value: 'x'.repeat(SEGMENT_BYTES / 10) }] } }]))[0]!
+    const refused = await until('a refusal', async () => {
+      const answer = await produce('foreign')
+      return answer.errorCode !== ErrorCode.NONE && answer
+    })
+    assert.equal(refused.errorCode, ErrorCode.NOT_ENOUGH_REPLICAS)
+    assert.match(refused.errorMessage ?? '', /journal\.parkedBytes \(1 MiB\)/)
+    // What comes behind a refusal on its connection is refused as well, for a second.
+    client.close()
+    const other = await RawClient.login(server, 'demo', password)
+    await send(other, ['other'])
+    other.close()
   })
 })
