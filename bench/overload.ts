@@ -5,8 +5,7 @@
  *
  * A flood of large requests, as many at once as the server reads, from one project; beside it a modest client of another one, which sends a
  * small batch at a time and waits for its answer. Each row has the memory of the acknowledging process, what the flood brought, and
- * how long the modest client waits, as a ratio to the row without a flood. The flood has to run in a process of its own core for the
- * figures to say anything about the server alone; on a small machine they say how the two share it.
+ * how long the modest client waits, as a ratio to the row without a flood. Both run in this process, so part of the wait is its own.
  */
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'

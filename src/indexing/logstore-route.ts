@@ -9,25 +9,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Files } from '../base/files.ts'
-import { type Log } from '../base/log.ts'
-import { type Logstore } from '../catalog/model.ts'
 import { type JournalEntry, type Place } from '../journal/format.ts'
 import { ParkedEntries, type ParkedReader } from '../journal/parked-entries.ts'
 import { type ParkedEnd } from '../journal/parked-file.ts'
 import { type ReadLimit } from '../journal/reader.ts'
-import { type Store } from '../store/store.ts'
 import { Parker } from './parker.ts'
-import { TableWriter } from './table-writer.ts'
+import { TableWriter, type TableWriterOptions } from './table-writer.ts'
 
-export interface LogstoreRouteOptions {
-  store: Store
-  logstore: Logstore
-  nodeId: string
-  bootId: string
-  storedEntry: number
-  deletedIds: () => ReadonlySet<string>
-  storedBlocks: () => number
-  log: Log
+export interface LogstoreRouteOptions extends Omit<TableWriterOptions, 'onBroken'> {
   files: Files
   /** The journal's. */
   directory: string
@@ -40,11 +29,8 @@ export interface LogstoreRouteOptions {
   readLimit: () => ReadLimit
   /** Whether rows take all the memory that they may: then no more are read from parked files than can be stored. */
   isMemoryFull: () => boolean
-  /** Called when a block is in the table, with its rows. */
-  onStored: (rows: number) => void
   /** Called when more is parked. */
   onParked: () => void
-  onProblem: (problem: string | null) => void
   /** Called with the bytes of the parked files when they have changed noticeably. */
   onParkedBytes: (bytes: number) => void
 }

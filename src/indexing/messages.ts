@@ -2,8 +2,7 @@
  * What the acknowledging process and the indexer tell each other: one JSON object per line, in order.
  */
 import { type LogLevel } from '../base/log.ts'
-import { type DeletedLogstore } from '../catalog/model.ts'
-import { type Logstore } from '../catalog/model.ts'
+import { type DeletedLogstore, type Logstore } from '../catalog/model.ts'
 import { type Indexed } from '../journal/checkpoint.ts'
 import { type ReadLimit } from '../journal/reader.ts'
 import { type StoreConnection } from '../store/connection.ts'

@@ -35,7 +35,7 @@ export interface SequencedBatch {
 
 /**
  * What the batches of one write are ordered by, if an idempotent producer sent them: recognised by its id and by nothing else.
- * Several batches count as one when each goes on where the one before ends; `undefined` as `batch` says that they do not.
+ * Several batches count as one when each goes on where the one before ends; where they do not, `batch` is the first.
  */
 export function sequencedBatches(
   write: Omit<Stream, 'producerId'>,

@@ -174,7 +174,7 @@ export function addUp(state: JournalState, entry: DecodedEntry): void {
   offsets.taken = offsets.durable = entry.baseOffset + entry.recordCount
   state.receive(entry.receivedMs)
   const sequenced = sequencedBatches(entry, entry.batches)
-  if (sequenced?.batch === undefined) return
+  if (sequenced === undefined) return
   const taken = { shard: entry.shard, baseOffset: entry.baseOffset, entry: -1, durable: Promise.resolve() }
   state.producers.take(sequenced.stream, sequenced.batch, taken, entry.receivedMs)
 }

@@ -21,11 +21,6 @@ export class AnswerQueue {
     return this.#slots.length
   }
 
-  /** What the requests take that are not answered. */
-  get heldBytes(): number {
-    return this.#slots.reduce((sum, slot) => sum + slot.heldBytes, 0)
-  }
-
   /** A place for the answer to a request that holds so many bytes. */
   open(heldBytes: number, header?: RequestHeader): Slot {
     const slot = { header, frame: undefined, heldBytes }

@@ -45,6 +45,17 @@ describe('the quotas of projects', () => {
     assert.equal(limited.debtMs('web'), 500)
   })
 
+  it('take what is paid for one of the two off the other as well, and ask for neither twice', () => {
+    const limited = quotas({ bytesPerSecond: 1000, requestsPerSecond: 10 })
+    for (let sent = 0; sent < 8; sent++) {
+      limited.charge('web', aRequest)
+      limited.charge('web', bytes(100))
+    }
+    assert.equal(limited.debtMs('web'), 0)
+    limited.charge('web', bytes(700))
+    assert.equal(limited.debtMs('web'), 500)
+  })
+
   it('are of each project alone', () => {
     const limited = quotas({ bytesPerSecond: 1000 })
     limited.charge('web', bytes(1e6))
