@@ -13,6 +13,7 @@ const layers: Readonly<Record<string, number>> = {
   certs: 0,
   'src/base': 1,
   'src/config': 2,
+  'src/decoding': 2,
   'src/catalog': 3,
   'src/journal': 4,
   'src/store': 4,

@@ -7,7 +7,8 @@
 import { z } from 'zod'
 import { sluiceError } from '../base/errors.ts'
 import { replaceFile, type Files } from '../base/files.ts'
-import { type AccessKey, type DeletedLogstore, type Logstore, type Project } from './model.ts'
+import { formatNames } from '../decoding/log-format.ts'
+import { fieldTypes, indexLevels, type AccessKey, type DeletedLogstore, type Logstore, type Project } from './model.ts'
 import { isSecretHash } from './secrets.ts'
 
 /** Never changed in place: each change of the catalog is a new content, which shares what did not change. */
@@ -18,13 +19,14 @@ export interface CatalogContent {
   readonly deletedLogstores: readonly DeletedLogstore[]
 }
 
-const NEWEST_FORMAT = 1
+export const NEWEST_CATALOG_FORMAT = 2
 
 const name = z.string().min(1)
 const count = z.int().min(1)
+const path = z.array(z.string()).min(1)
 
 const fileSchema = z.strictObject({
-  format: z.literal(NEWEST_FORMAT),
+  format: z.literal(NEWEST_CATALOG_FORMAT),
   projects: z.array(z.strictObject({ id: z.uuid(), name, region: name, createdAt: z.iso.datetime() })),
   logstores: z.array(
     z.strictObject({
@@ -32,11 +34,20 @@ const fileSchema = z.strictObject({
       project: name,
       name,
       shards: count,
+      retiredShards: z.array(z.int().min(0)),
       partitions: count,
       retentionDays: count,
-      fields: z.array(
-        z.strictObject({ path: z.array(z.string()).min(1), type: z.enum(['keyword', 'text', 'integer', 'number']) }),
-      ),
+      maxBytes: count.nullable(),
+      format: z.strictObject({
+        name: z.enum(formatNames),
+        pattern: z.string().optional(),
+        columns: z.array(z.string()).optional(),
+        timeField: path.optional(),
+      }),
+      masks: z.array(z.strictObject({ pattern: z.string(), replacement: z.string() })),
+      index: z.enum(indexLevels),
+      fields: z.array(z.strictObject({ path, type: z.enum(fieldTypes) })),
+      removedFields: z.array(path),
       createdAt: z.iso.datetime(),
     }),
   ),
@@ -70,9 +81,9 @@ export async function readCatalogFile(files: Files, path: string): Promise<Catal
     throw unreadable('it is not JSON')
   }
   const { format } = (document ?? {}) as { format?: unknown }
-  if (typeof format === 'number' && format > NEWEST_FORMAT)
-    throw sluiceError('CATALOG_FORMAT', { file: path, version: format, newest: NEWEST_FORMAT })
-  const { data: content, error } = fileSchema.safeParse(document)
+  if (typeof format === 'number' && format > NEWEST_CATALOG_FORMAT)
+    throw sluiceError('CATALOG_FORMAT', { file: path, version: format, newest: NEWEST_CATALOG_FORMAT })
+  const { data: content, error } = fileSchema.safeParse(format === 1 ? upgrade(document as FileOfFormat1) : document)
   if (error !== undefined) throw unreadable(error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '))
   const contradiction = findContradiction(content)
   if (contradiction !== undefined) throw unreadable(contradiction)
@@ -80,9 +91,25 @@ export async function readCatalogFile(files: Files, path: string): Promise<Catal
   return { projects, logstores, accessKeys, deletedLogstores }
 }
 
+interface FileOfFormat1 {
+  logstores: object[]
+}
+
+/** What logstores have that format 1 did not know, as they were then. */
+const sinceFormat2 = { retiredShards: [], maxBytes: null, format: { name: 'auto' }, masks: [], index: 'full', removedFields: [] }
+
+function upgrade(document: FileOfFormat1): unknown {
+  if (!Array.isArray(document.logstores)) return { ...document, format: NEWEST_CATALOG_FORMAT }
+  return {
+    ...document,
+    format: NEWEST_CATALOG_FORMAT,
+    logstores: document.logstores.map(logstore => ({ ...sinceFormat2, ...logstore })),
+  }
+}
+
 /** Replaces the catalog, durably; readable for its owner alone, because of the hashes. */
 export async function writeCatalogFile(files: Files, path: string, content: CatalogContent): Promise<void> {
-  const document = { format: NEWEST_FORMAT, ...content }
+  const document = { format: NEWEST_CATALOG_FORMAT, ...content }
   await replaceFile(files, path, Buffer.from(`${JSON.stringify(document, null, 2)}\n`), 0o600)
 }
 

@@ -10,9 +10,10 @@ import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import { type Files } from '../base/files.ts'
 import { isRegion, regionRule } from '../config/schema.ts'
+import { type LogFormat, type Mask } from '../decoding/log-format.ts'
 import { readCatalogFile, writeCatalogFile, type CatalogContent } from './catalog-file.ts'
 import { indexContent, type CatalogIndex, type IndexedProject } from './catalog-index.ts'
-import { type AccessKey, type DeletedLogstore, type Field, type Logstore, type Project } from './model.ts'
+import { type AccessKey, type DeletedLogstore, type Field, type IndexLevel, type Logstore, type Project } from './model.ts'
 import { checkAccessKeyId, checkName, checkSecret } from './names.ts'
 import { hashSecret, randomText } from './secrets.ts'
 
@@ -24,13 +25,25 @@ export interface CatalogOptions {
   defaults: { region: string }
 }
 
-export interface NewLogstore {
+/** What can be said when a logstore is made, and changed later; what is absent is as it was. */
+export interface LogstoreSettings {
+  /** 1 to 3650; 30 at first. */
+  retentionDays?: number | undefined
+  /** From 1 MiB; null, as it is at first, for no limit. */
+  maxBytes?: number | null | undefined
+  /** `auto` at first. */
+  format?: LogFormat | undefined
+  /** None at first. */
+  masks?: Mask[] | undefined
+  /** `full` at first. */
+  index?: IndexLevel | undefined
+}
+
+export interface NewLogstore extends LogstoreSettings {
   project: string
   name: string
   /** 1 to 256, 2 if absent. */
   shards?: number | undefined
-  /** 1 to 3650, 30 if absent. */
-  retentionDays?: number | undefined
 }
 
 export interface NewAccessKey {
@@ -135,17 +148,46 @@ export class Catalog {
   }
 
   /** Rejects with INVALID_NAME, INVALID_ARGUMENT, PROJECT_NOT_FOUND or LOGSTORE_EXISTS. */
-  async createLogstore({ project, name, shards = 2, retentionDays = 30 }: NewLogstore): Promise<Logstore> {
+  async createLogstore({ project, name, shards = 2, ...settings }: NewLogstore): Promise<Logstore> {
     checkName('logstore', name)
     checkCount('shards', shards, 256)
-    checkCount('days of retention', retentionDays, 3650)
-    const fields = structuredClone(defaultFields) as Field[]
-    const logstore = { id: randomUUID(), project, name, shards, partitions: shards, retentionDays, fields, createdAt: now() }
+    const logstore = applySettings(settings, {
+      id: randomUUID(),
+      project,
+      name,
+      shards,
+      retiredShards: [],
+      partitions: shards,
+      retentionDays: 30,
+      maxBytes: null,
+      format: { name: 'auto' },
+      masks: [],
+      index: 'full',
+      fields: structuredClone(defaultFields) as Field[],
+      removedFields: [],
+      createdAt: now(),
+    })
     await this.#change(content => {
       if (this.#getProject(project).logstores.has(name)) throw sluiceError('LOGSTORE_EXISTS', { project, logstore: name })
       return { ...content, logstores: [...content.logstores, logstore] }
     })
     return logstore
+  }
+
+  /** Rejects with INVALID_ARGUMENT, PROJECT_NOT_FOUND or LOGSTORE_NOT_FOUND. */
+  async updateLogstore(project: string, name: string, settings: LogstoreSettings): Promise<Logstore> {
+    return this.#changeLogstore(project, name, logstore => applySettings(settings, logstore))
+  }
+
+  /** Replaces a logstore by what `change` makes of it; `change` may throw to refuse. */
+  async #changeLogstore(project: string, name: string, change: (logstore: Logstore) => Logstore): Promise<Logstore> {
+    let changed!: Logstore
+    await this.#change(content => {
+      const logstore = this.#getLogstore(project, name)
+      changed = change(logstore)
+      return { ...content, logstores: content.logstores.map(other => (other === logstore ? changed : other)) }
+    })
+    return changed
   }
 
   /** Rejects with INVALID_ARGUMENT, INVALID_NAME, PROJECT_NOT_FOUND or ACCESS_KEY_EXISTS. */
@@ -181,8 +223,7 @@ export class Catalog {
   /** Deletes a logstore; keys that name it go on naming it. Rejects with PROJECT_NOT_FOUND or LOGSTORE_NOT_FOUND. */
   async deleteLogstore(project: string, name: string): Promise<void> {
     await this.#change(content => {
-      const logstore = this.#getProject(project).logstores.get(name)
-      if (logstore === undefined) throw sluiceError('LOGSTORE_NOT_FOUND', { project, logstore: name })
+      const logstore = this.#getLogstore(project, name)
       const deletedLogstores = [...content.deletedLogstores, { id: logstore.id, project, name }]
       return { ...content, logstores: without(content.logstores, logstore), deletedLogstores }
     })
@@ -211,6 +252,12 @@ export class Catalog {
     return project
   }
 
+  #getLogstore(project: string, name: string): Logstore {
+    const logstore = this.#getProject(project).logstores.get(name)
+    if (logstore === undefined) throw sluiceError('LOGSTORE_NOT_FOUND', { project, logstore: name })
+    return logstore
+  }
+
   /**
    * Makes a change after those that were asked for earlier: `next` sees the catalog as they left it, and may throw to refuse.
    * Returning the content that it was given changes nothing.
@@ -232,6 +279,19 @@ export class Catalog {
     this.#lastChange = change.catch(() => undefined)
     await change
   }
+}
+
+const MIN_BYTES = 2 ** 20
+
+function applySettings(settings: LogstoreSettings, logstore: Logstore): Logstore {
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined))
+  const changed = { ...logstore, ...given }
+  checkCount('days of retention', changed.retentionDays, 3650)
+  if (changed.maxBytes !== null && (!Number.isSafeInteger(changed.maxBytes) || changed.maxBytes < MIN_BYTES))
+    throw sluiceError('INVALID_ARGUMENT', {
+      problem: 'the size of a logstore is limited to a whole number of bytes from 1 MiB on',
+    })
+  return changed
 }
 
 function checkCount(what: string, count: number, max: number): void {

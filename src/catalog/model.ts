@@ -4,6 +4,7 @@
  * Ids are made once and never used again, so that whatever else keeps an id (journal entries, table comments, the topic id
  * on the wire) never takes a thing for its predecessor of the same name.
  */
+import { type LogFormat, type Mask } from '../decoding/log-format.ts'
 
 export interface Project {
   /** A UUID in its usual text form. */
@@ -23,24 +24,44 @@ export interface Logstore {
   name: string
   /** Shards are numbered from 0, never renumbered, never removed. */
   shards: number
+  /** Those of them that take no logs any more, since they were split or merged; ascending. */
+  retiredShards: number[]
   /** How many partitions Metadata shows; never falls. In a balanced logstore a partition is only a hint. */
   partitions: number
   /** How long logs are kept, in days. */
   retentionDays: number
-  /** The fields of JSON logs that are typed columns of the table. */
+  /** How large the table may become on disk, in bytes; beyond it the oldest days are dropped. Null if there is no limit. */
+  maxBytes: number | null
+  format: LogFormat
+  /** Applied one after the other. */
+  masks: Mask[]
+  index: IndexLevel
+  /** The fields of logs that are typed columns of the table. */
   fields: Field[]
+  /** The paths of fields that somebody removed from the list: they are not put into it again by themselves. */
+  removedFields: string[][]
   createdAt: string
 }
 
-/** A field of a JSON log that the store keeps as a column. */
+export const indexLevels = ['full', 'light', 'fields', 'none'] as const
+
+/**
+ * What makes searching a logstore fast, and storing it expensive: `full` has typed columns and an index of every word, `light` columns
+ * and a filter that finds rare words, `fields` the columns alone, `none` nothing but the logs. Any of them finds everything.
+ */
+export type IndexLevel = (typeof indexLevels)[number]
+
+/** A field of a log that the store keeps as a column. */
 export interface Field {
   /** The keys from the outermost to the innermost: `['http', 'status']`. Users' data: any text. */
   path: string[]
   type: FieldType
 }
 
+export const fieldTypes = ['keyword', 'text', 'integer', 'number'] as const
+
 /** `keyword` has few different values, `text` many. */
-export type FieldType = 'keyword' | 'text' | 'integer' | 'number'
+export type FieldType = (typeof fieldTypes)[number]
 
 export interface AccessKey {
   /** Unique within its project. */

@@ -14,7 +14,7 @@ import { commandSocketPath, controlSocketPath, openControl, type Running } from 
 
 export interface Control {
   /** Sends a request and resolves with the JSON of the answer. Rejects with the server's error. */
-  call<Answer>(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<Answer>
+  call<Answer>(method: 'GET' | 'POST' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<Answer>
   /** The same for an answer that is read as it comes. */
   stream(method: 'POST', path: string, body: unknown): Promise<IncomingMessage>
 }

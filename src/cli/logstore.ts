@@ -1,10 +1,12 @@
 /**
- * `sluice logstore`: create, list, delete.
+ * `sluice logstore`: create, change, list, delete.
  */
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { sluiceError } from '../base/errors.ts'
-import { type Logstore } from '../catalog/model.ts'
-import { parseMs } from '../config/units.ts'
+import { type LogstoreSettings } from '../catalog/catalog.ts'
+import { indexLevels, type IndexLevel, type Logstore } from '../catalog/model.ts'
+import { parseBytes, parseMs } from '../config/units.ts'
+import { formatNames, type FormatName } from '../decoding/log-format.ts'
 import { withControl } from './client.ts'
 import { confirm } from './confirm.ts'
 import { printList } from './output.ts'
@@ -13,6 +15,44 @@ import { addPlaceOptions, configOf, type PlaceOptions } from './place.ts'
 type JsonOption = PlaceOptions & { json?: boolean }
 
 const DAY_MS = 24 * 60 * 60 * 1000
+
+interface SettingsOptions {
+  retention?: number
+  maxBytes?: number | null
+  format?: FormatName
+  pattern?: string
+  columns?: string[]
+  timeField?: string[]
+  index?: IndexLevel
+}
+
+/** Adds what can be said of a logstore when it is made and later. */
+function addSettings(command: Command): Command {
+  return command
+    .option('--retention <duration>', 'how long logs are kept, such as 30d (default: 30d)', parseDays)
+    .option(
+      '--max-bytes <size>',
+      'how large it may become on disk, such as 50GB, or "none"; the oldest days are dropped',
+      parseMaxBytes,
+    )
+    .addOption(new Option('--format <name>', 'how the value of a log is read (default: auto)').choices(formatNames))
+    .option('--pattern <regex>', 'with --format regex: an expression of RE2 with named groups')
+    .option('--columns <names>', 'with --format csv: the names of the columns, separated by commas', parseNames)
+    .option('--time-field <path>', 'where a log has its time, if not in @timestamp, time, timestamp or ts: a.b', parsePath)
+    .addOption(new Option('--index <level>', 'what makes searching fast (default: full)').choices(indexLevels))
+    .option('--json', 'print the logstore as JSON')
+}
+
+function toSettings({ retention, maxBytes, format, pattern, columns, timeField, index }: SettingsOptions): LogstoreSettings {
+  if (format === undefined && (pattern ?? columns ?? timeField) !== undefined)
+    throw sluiceError('INVALID_ARGUMENT', { problem: '--pattern, --columns and --time-field go with --format' })
+  return {
+    retentionDays: retention,
+    maxBytes,
+    format: format && { name: format, pattern, columns, timeField },
+    index,
+  }
+}
 
 /** `PROJECT/LOGSTORE`, as commands name a logstore. */
 export function parseLogstoreName(text: string): { project: string; logstore: string; path: string } {
@@ -27,25 +67,29 @@ export function logstoreCommand(): Command {
     'logstores: where logs go; each is a topic to producers and a table to queries',
   )
 
-  addPlaceOptions(command.command('create'))
-    .description('make a logstore')
-    .argument('<project/logstore>')
+  addSettings(addPlaceOptions(command.command('create')).description('make a logstore').argument('<project/logstore>'))
     .option('--shards <n>', 'how many shards take its logs, 1 to 256 (default: 2)', parseWholeNumber)
-    .option('--retention <duration>', 'how long logs are kept, such as 30d (default: 30d)', parseDays)
-    .option('--json', 'print the logstore as JSON')
-    .action(async (name: string, options: JsonOption & { shards?: number; retention?: number }) => {
-      const { shards, retention: retentionDays, json, ...place } = options
+    .action(async (name: string, options: SettingsOptions & JsonOption & { shards?: number }) => {
       const { project, logstore } = parseLogstoreName(name)
-      const made = await withControl(configOf(place), control =>
-        control.call<Logstore>('POST', `/v1/projects/${encodeURIComponent(project)}/logstores`, {
-          name: logstore,
-          shards,
-          retentionDays,
-        }),
+      const body = { name: logstore, shards: options.shards, ...toSettings(options) }
+      const made = await withControl(configOf(options), control =>
+        control.call<Logstore>('POST', `/v1/projects/${encodeURIComponent(project)}/logstores`, body),
       )
-      if (json === true) console.log(JSON.stringify(made))
+      if (options.json === true) console.log(JSON.stringify(made))
       else console.log(`logstore "${name}" is there: ${made.shards} shard(s), logs are kept ${made.retentionDays} days`)
     })
+
+  addSettings(addPlaceOptions(command.command('update')).description('change a logstore').argument('<project/logstore>')).action(
+    async (name: string, options: SettingsOptions & JsonOption) => {
+      const { path } = parseLogstoreName(name)
+      const settings = toSettings(options)
+      if (Object.values(settings).every(value => value === undefined))
+        throw sluiceError('INVALID_ARGUMENT', { problem: 'nothing is to be changed: name a setting, as --help lists them' })
+      const changed = await withControl(configOf(options), control => control.call<Logstore>('PATCH', path, settings))
+      if (options.json === true) console.log(JSON.stringify(changed))
+      else console.log(`logstore "${name}" is changed`)
+    },
+  )
 
   addPlaceOptions(command.command('list'))
     .description('list the logstores of a project')
@@ -78,6 +122,29 @@ export function logstoreCommand(): Command {
 function parseWholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
   return Number(text)
+}
+
+function parseMaxBytes(text: string): number | null {
+  if (text === 'none') return null
+  const bytes = parseBytes(text)
+  if (bytes === undefined) throw new InvalidArgumentError('It must be a size, such as 50GB, or "none".')
+  return bytes
+}
+
+function parseNames(text: string): string[] {
+  return text.split(',')
+}
+
+/** Keys from the outermost to the innermost, with dots between; one that holds a dot is put as a JSON array of all. */
+export function parsePath(text: string): string[] {
+  if (!text.startsWith('[')) return text.split('.')
+  try {
+    const path: unknown = JSON.parse(text)
+    if (Array.isArray(path) && path.length > 0 && path.every(key => typeof key === 'string')) return path
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgumentError('It must be keys with dots between, or a JSON array of them.')
 }
 
 function parseDays(text: string): number {

@@ -4,7 +4,8 @@
  *
  *     GET    /v1/projects                                          POST { name, region? }
  *     DELETE /v1/projects/P
- *     GET    /v1/projects/P/logstores                              POST { name, shards?, retentionDays? }
+ *     GET    /v1/projects/P/logstores                              POST { name, shards?, …settings }
+ *     PATCH  /v1/projects/P/logstores/L                            { …settings }: retentionDays?, maxBytes?, format?, masks?, index?
  *     DELETE /v1/projects/P/logstores/L
  *     GET    /v1/projects/P/keys                                   POST { id?, secret?, logstores? }
  *     DELETE /v1/projects/P/keys/K
@@ -22,7 +23,8 @@ import { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { sluiceError } from '../base/errors.ts'
 import { type Catalog } from '../catalog/catalog.ts'
-import { type AccessKey, type Logstore } from '../catalog/model.ts'
+import { indexLevels, type AccessKey, type Logstore } from '../catalog/model.ts'
+import { formatNames } from '../decoding/log-format.ts'
 import { type Store } from '../store/store.ts'
 
 export interface Administration {
@@ -42,7 +44,21 @@ export interface WireRecorder {
 }
 
 const projectBody = z.strictObject({ name: z.string(), region: z.string().optional() })
-const logstoreBody = z.strictObject({ name: z.string(), shards: z.int().optional(), retentionDays: z.int().optional() })
+const settingsBody = z.strictObject({
+  retentionDays: z.int().optional(),
+  maxBytes: z.int().nullish(),
+  format: z
+    .strictObject({
+      name: z.enum(formatNames),
+      pattern: z.string().optional(),
+      columns: z.array(z.string()).optional(),
+      timeField: z.array(z.string()).optional(),
+    })
+    .optional(),
+  masks: z.array(z.strictObject({ pattern: z.string(), replacement: z.string() })).optional(),
+  index: z.enum(indexLevels).optional(),
+})
+const logstoreBody = settingsBody.extend({ name: z.string(), shards: z.int().optional() })
 const keyBody = z.strictObject({
   id: z.string().optional(),
   secret: z.string().optional(),
@@ -88,9 +104,14 @@ export function addControlRoutes(server: FastifyInstance, { catalog, store, wire
   server.get<Named>('/v1/projects/:project/logstores', ({ params }) => catalog.listLogstores(params.project))
 
   server.post<Named>('/v1/projects/:project/logstores', async ({ params, body }) => {
-    const { name, shards, retentionDays } = parse(logstoreBody, body)
-    return catalog.createLogstore({ project: params.project, name, shards, retentionDays })
+    return catalog.createLogstore({ project: params.project, ...parse(logstoreBody, body) })
   })
+
+  server.get<Named>('/v1/projects/:project/logstores/:name', ({ params }) => logstoreOf(params))
+
+  server.patch<Named>('/v1/projects/:project/logstores/:name', ({ params, body }) =>
+    catalog.updateLogstore(params.project, params.name, parse(settingsBody, body)),
+  )
 
   server.get<Named>('/v1/projects/:project/logstores/:name/count', async ({ params }) => {
     const logstore = logstoreOf(params)

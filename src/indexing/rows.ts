@@ -67,7 +67,7 @@ function* rowsOfBatch(entry: DecodedEntry, batch: BatchHeader, baseOffset: numbe
   }
 }
 
-const NO_RECORD = { key: null, headers: [], content: null, error: '' }
+const NO_RECORD = { key: null, headers: [], content: null, fields: '', tags: [], error: '' }
 
 function sizeOf({ key, value, headers }: KafkaRecord): number {
   let bytes = (key?.length ?? 0) + (value?.length ?? 0)

@@ -2,8 +2,8 @@
  * A block of rows, encoded as ClickHouse's RowBinary while it is filled: what one insert sends.
  *
  * RowBinary is the values of a row one behind the other, in the order of `insertedColumns`, with nothing between: integers in
- * little endian, a String as its length (LEB128) and its bytes, DateTime64(3) as an Int64 of milliseconds, a Map as the number
- * of its pairs (LEB128) and the pairs. Strings are bytes, whatever they hold. Encoding this costs Node a fifth of JSON.
+ * little endian, a String as its length (LEB128) and its bytes, DateTime64(3) as an Int64 of milliseconds, an Array or a Map as
+ * the number of its values or pairs (LEB128) and these. Strings are bytes, whatever they hold. Encoding this costs Node a fifth of JSON.
  *
  * One block is reused for insert after insert: its buffer grows to what the largest needed and stays.
  */
@@ -28,6 +28,10 @@ export interface Row {
   headers: readonly RowHeader[]
   /** The value as it came; null and empty are stored alike. */
   content: Uint8Array | null
+  /** What was read of a value that is no JSON document, as one; '' of one that is, and of one that nothing was read of. */
+  fields: string
+  /** What is odd about the log, each in a word. */
+  tags: readonly string[]
   /** Why the record could not be decoded; '' if it could. */
   error: string
 }
@@ -99,6 +103,8 @@ export class RowBlock {
     this.#writeBytes(row.key)
     this.#writeHeaders(row.headers)
     this.#writeBytes(row.content)
+    this.#writeText(row.fields)
+    this.#writeTags(row.tags)
     this.#writeText(row.error)
 
     if (this.#rows === 0) this.#firstEntry = row.entry
@@ -123,6 +129,12 @@ export class RowBlock {
       this.#writeText(key)
       this.#writeBytes(value)
     }
+  }
+
+  #writeTags(tags: readonly string[]): void {
+    this.#reserve(maxLengthBytes)
+    this.#position = writeLength(this.#buffer, tags.length, this.#position)
+    for (const tag of tags) this.#writeText(tag)
   }
 
   #writeBytes(bytes: Uint8Array | null): void {

@@ -15,7 +15,8 @@ import { closeClients, openClients, type Clients, type StoreConnection } from '.
 import { type RowBlock } from './row-block.ts'
 import { tableNameOf, type LogstoreName } from './sql.ts'
 import { isMissingTable, queryError, storeError } from './store-error.ts'
-import { dropTable, ensureTable, insertedColumns } from './tables.ts'
+import { insertedColumns } from './table-layout.ts'
+import { dropTable, ensureTable } from './tables.ts'
 import { createAnswerStream, newestLogsSql, refuseFileFunction } from './user-query.ts'
 
 export interface InsertOptions {

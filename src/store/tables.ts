@@ -2,53 +2,16 @@
  * The tables of logstores: how they are laid out, made, recognised, kept up to date and dropped.
  *
  * What must stay true: a table is written to or dropped only if its comment says that sluice made it for this very logstore.
- * The comment is JSON: `{"sluice":1,"logstore":"ID"}`, 1 being the version of the layout below.
- *
- * `_offset` is unique in a shard except for the elements of a split array, which `_index` tells apart; `_entry`, the number of
- * the journal entry, orders logs as they arrived. Partitions are UTC days of `_received`, so that retention drops whole parts,
- * and the zones stand in the types, so that they are UTC days on every host: the indexer cuts its blocks there, and one insert
- * is one part, which is stored wholly or not at all.
+ * The comment is JSON: `{"sluice":2,"logstore":"ID"}`, 2 being the version of the layout.
  */
 import { type ClickHouseClient } from '@clickhouse/client'
 import { sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { fieldColumn, fieldDefinitions } from './fields.ts'
+import { indexes, insertedColumns, interval, tableSettings, ttl } from './table-layout.ts'
 import { quoteIdentifier, quoteString, tableNameOf, viewName, type LogstoreName, type TableName } from './sql.ts'
 
-const layoutVersion = 1
-
-/** The columns that an insert names, in the order of a RowBlock's bytes. The other columns compute themselves from `content`. */
-export const insertedColumns = {
-  _shard: 'UInt16',
-  _offset: 'Int64 CODEC(Delta, ZSTD(1))',
-  _index: 'UInt32 CODEC(Delta, ZSTD(1))',
-  _entry: 'UInt64 CODEC(Delta, ZSTD(1))',
-  _time: "DateTime64(3, 'UTC') CODEC(Delta, LZ4)",
-  _received: "DateTime64(3, 'UTC') CODEC(Delta, LZ4)",
-  _source: 'LowCardinality(String)',
-  _client: 'LowCardinality(String)',
-  _key: 'String',
-  _headers: 'Map(LowCardinality(String), String)',
-  content: 'String CODEC(ZSTD(1))',
-  _error: 'LowCardinality(String)',
-} as const
-
-/** Words are found without regard to case; `LIKE` does not use the index, `ILIKE` and the token functions do. */
-const indexes = [
-  'INDEX content_text content TYPE text(tokenizer = splitByNonAlpha, preprocessor = lower(content))',
-  'INDEX time_minmax _time TYPE minmax GRANULARITY 1',
-]
-
-/**
- * The two fsync settings make "inserted" mean "on disk", which the journal's checkpoint relies on; they cost 3 ms per insert.
- * The window is how many insert tokens are remembered. The merge settings keep merges small and few.
- */
-const tableSettings =
-  'ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000, fsync_after_insert = 1, fsync_part_directory = 1, ' +
-  'min_level_for_wide_part = 1, merge_selector_base = 10'
-
-/** A hundred years, so that the end of a log's time is one that the engine can hold. */
-const maxRetentionDays = 36_500
+const layoutVersion = 2
 
 /** A definition has some KB; other programs may fill the disk while it is written. */
 const minFreeBytes = 32 * 1024 * 1024
@@ -140,10 +103,9 @@ async function create(client: ClickHouseClient, { id, fields, retentionDays }: L
 async function update(client: ClickHouseClient, logstore: Logstore, name: TableName, found: FoundTable): Promise<void> {
   const present = await columnNames(client, name)
   const missing = logstore.fields.filter(field => !present.has(fieldColumn(field.path)))
-  if (missing.length > 0) {
-    const additions = [...fieldDefinitions(missing)].map(([column, definition]) => {
-      return `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(column)} ${definition}`
-    })
+  const wanted = [...Object.entries(insertedColumns).filter(([column]) => !present.has(column)), ...fieldDefinitions(missing)]
+  if (wanted.length > 0) {
+    const additions = wanted.map(([column, definition]) => `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(column)} ${definition}`)
     await run(client, `ALTER TABLE ${quoteTable(name)} ${additions.join(', ')}`)
   }
   if (!found.definition.includes(interval(logstore.retentionDays)))
@@ -173,18 +135,6 @@ async function run(client: ClickHouseClient, query: string): Promise<void> {
 /** Names are quoted in these statements, as ClickHouse does not take parameters in all of them (`CREATE OR REPLACE VIEW`). */
 function quoteTable({ database, table }: TableName): string {
   return `${quoteIdentifier(database)}.${quoteIdentifier(table)}`
-}
-
-/**
- * Not of `toDateTime(_received)`: that ends in 2106, a sum beyond it wraps round, and the logs of a long retention would be
- * gone at once. DateTime64 ends in 2299.
- */
-function ttl(retentionDays: number): string {
-  return `_received + ${interval(retentionDays)}`
-}
-
-function interval(retentionDays: number): string {
-  return `toIntervalDay(${Math.min(Math.trunc(retentionDays), maxRetentionDays)})`
 }
 
 function readComment(comment: string): string | undefined {

@@ -23,7 +23,13 @@ export async function writeCatalog(files: MemoryFiles, shards: number): Promise<
       shards,
       partitions: shards,
       retentionDays: 30,
+      retiredShards: [],
+      maxBytes: null,
+      format: { name: 'auto' },
+      masks: [],
+      index: 'full',
       fields: [],
+      removedFields: [],
       createdAt,
     })),
     // A hash of no secret: nobody logs in here.

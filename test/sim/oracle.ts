@@ -9,7 +9,7 @@
  */
 import { type Catalog } from '../../src/catalog/catalog.ts'
 import { type DecodedEntry } from '../../src/journal/format.ts'
-import { type StoredRow } from './rows.ts'
+import { type StoredRow } from '../support/stored-rows.ts'
 import { type SimulatedStore, type Table } from './store.ts'
 
 /** A batch as its producer knows it. Each of its values begins with its id, which is also what it is sent under as a client. */

@@ -15,7 +15,7 @@ import { type RowBlock } from '../../src/store/row-block.ts'
 import { type Store } from '../../src/store/store.ts'
 import { type Random } from '../protocol/random.ts'
 import { type SimulatedProcess } from './process.ts'
-import { readRows, type StoredRow } from './rows.ts'
+import { readRows, type StoredRow } from '../support/stored-rows.ts'
 import { type Trace } from './trace.ts'
 
 /** What the indexer calls of a store. */

@@ -246,7 +246,7 @@ describe('the catalog', () => {
       })
 
     it('does not open a newer format', async () => {
-      writeFileSync(path(), '{"format":2,"realms":[]}')
+      writeFileSync(path(), '{"format":99,"realms":[]}')
       await assert.rejects(open(), { code: 'CATALOG_FORMAT' })
     })
 

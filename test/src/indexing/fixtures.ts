@@ -12,9 +12,9 @@ import { type Logstore } from '../../../src/catalog/model.ts'
 import { Indexer } from '../../../src/indexing/indexer.ts'
 import { type FromIndexer } from '../../../src/indexing/messages.ts'
 import { type Journal } from '../../../src/journal/journal.ts'
-import { type RowBlock } from '../../../src/store/row-block.ts'
 import { type Store } from '../../../src/store/store.ts'
 import { DIRECTORY, MYSQL, NGINX, take, turns } from '../journal/fixtures.ts'
+import { readRows, type StoredRow } from '../../support/stored-rows.ts'
 import { makeLogstore } from '../store/fixture.ts'
 
 export const PARKED = `${DIRECTORY}/parked`
@@ -51,14 +51,6 @@ export async function passUntil(what: string, isSo: () => boolean): Promise<void
   assert(isSo(), `${what} comes`)
 }
 
-export interface StoredRow {
-  shard: number
-  offset: number
-  entry: number
-  receivedMs: number
-  content: string
-}
-
 /** How the table of a logstore is broken: it is another's, or it refuses inserts; or the whole store is away. */
 export type Breakage = 'not ours' | 'refuses' | 'away'
 
@@ -81,7 +73,7 @@ export class MemoryTables {
   }
 
   contents(logstoreId: string): string[] {
-    return this.rows(logstoreId).map(({ content }) => content)
+    return this.rows(logstoreId).map(({ content }) => content.toString())
   }
 
   /** The store as one process has it; nothing it has begun goes on once `isDead`. */
@@ -113,7 +105,7 @@ export class MemoryTables {
         },
         insert: async ({ id }, block) => {
           await call(id, 'not ours', 'refuses', 'away')
-          this.#rows.set(id, [...this.rows(id), ...decodeRows(block)])
+          this.#rows.set(id, [...this.rows(id), ...readRows(Buffer.from(block.encoded))])
           await call(id)
           if (this.losesAnswer()) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the connection is gone' })
         },
@@ -124,40 +116,6 @@ export class MemoryTables {
       }
     return store as Store
   }
-}
-
-/** The rows of a block as far as the tests look at them: RowBinary, as `row-block.ts` writes it. */
-function decodeRows({ encoded }: RowBlock): StoredRow[] {
-  const rows: StoredRow[] = []
-  let position = 0
-  const skip = (bytes: number): number => (position += bytes) - bytes
-  const length = (): number => {
-    let value = 0
-    for (let shift = 0; ; shift += 7) {
-      const byte = encoded[skip(1)]!
-      value |= (byte & 0x7f) << shift
-      if (byte < 0x80) return value
-    }
-  }
-  const text = (): string => {
-    const bytes = length()
-    const start = skip(bytes)
-    return encoded.toString('utf8', start, start + bytes)
-  }
-  while (position < encoded.length) {
-    const shard = encoded.readUInt16LE(skip(2))
-    const offset = Number(encoded.readBigInt64LE(skip(8)))
-    skip(4)
-    const entry = Number(encoded.readBigInt64LE(skip(8)))
-    skip(8)
-    const receivedMs = Number(encoded.readBigInt64LE(skip(8)))
-    for (let texts = 0; texts < 3; texts++) text()
-    for (let texts = 2 * length(); texts > 0; texts--) text()
-    const content = text()
-    text()
-    rows.push({ shard, offset, entry, receivedMs, content })
-  }
-  return rows
 }
 
 export interface Running {

@@ -20,6 +20,8 @@ describe('RowBlock', () => {
         { key: 'b', value: Uint8Array.of(7) },
       ],
       content: null,
+      fields: '{}',
+      tags: ['late', 'é'],
       error: 'bad',
     })
     const expected = [
@@ -34,6 +36,8 @@ describe('RowBlock', () => {
       '0200ff', // _key
       '02' + '0161' + '00' + '0162' + '0107', // _headers
       '00', // content
+      '027b7d', // _fields
+      '02' + '046c617465' + '02c3a9', // _tags
       '03626164', // _error
     ]
     assert.equal(block.encoded.toString('hex'), expected.join(''))

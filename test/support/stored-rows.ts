@@ -49,6 +49,8 @@ export function readRows(bytes: Buffer): StoredRow[] {
       text()
     }
     const content = text()
+    text() // fields
+    for (let tags = length(); tags > 0; tags--) text()
     rows.push({ shard, offset, index, entry, receivedMs, client, content, error: text().toString() })
   }
   if (position !== bytes.length) throw new RangeError(`the last row ends ${position - bytes.length} bytes behind the block`)
