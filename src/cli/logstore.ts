@@ -2,19 +2,30 @@
  * `sluice logstore`: create, change, list, delete.
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { sluiceError } from '../base/errors.ts'
+import { SluiceError, sluiceError } from '../base/errors.ts'
 import { type LogstoreSettings } from '../catalog/catalog.ts'
 import { indexLevels, type IndexLevel, type Logstore } from '../catalog/model.ts'
 import { parseBytes, parseMs } from '../config/units.ts'
 import { formatNames, type FormatName } from '../decoding/log-format.ts'
-import { withControl } from './client.ts'
+import { withControl, type Control } from './client.ts'
 import { confirm } from './confirm.ts'
-import { printList } from './output.ts'
+import { formatCount, printList } from './output.ts'
 import { addPlaceOptions, configOf, type PlaceOptions } from './place.ts'
 
 type JsonOption = PlaceOptions & { json?: boolean }
 
 const DAY_MS = 24 * 60 * 60 * 1000
+
+/** How many logs a logstore holds, as one says it: also while nobody can tell, since it can be deleted all the same. */
+async function countLogs(control: Control, path: string): Promise<string> {
+  try {
+    const { logs } = await control.call<{ logs: number }>('GET', `${path}/count`)
+    return `${formatCount(logs)} logs`
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'STORE_UNAVAILABLE') return 'logs that ClickHouse cannot count now'
+    throw error
+  }
+}
 
 interface SettingsOptions {
   retention?: number
@@ -109,10 +120,10 @@ export function logstoreCommand(): Command {
     .action(async (name: string, { yes, ...place }: PlaceOptions & { yes?: boolean }) => {
       const { path } = parseLogstoreName(name)
       await withControl(configOf(place), async control => {
-        const { logs } = await control.call<{ logs: number }>('GET', `${path}/count`)
-        await confirm(`Logstore "${name}" holds ${logs.toLocaleString('en')} logs; delete it with all of them?`, yes === true)
+        const logs = await countLogs(control, path)
+        await confirm(`Logstore "${name}" holds ${logs}; delete it with all of them?`, yes === true)
         await control.call('DELETE', path)
-        console.log(`logstore "${name}" is deleted, with ${logs.toLocaleString('en')} logs`)
+        console.log(`logstore "${name}" is deleted, with ${logs}`)
       })
     })
 

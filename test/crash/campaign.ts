@@ -15,7 +15,8 @@ import { RecordStream, type Promised } from '../support/record-stream.ts'
 import { Server } from '../support/server.ts'
 import { KafkajsClient, type StreamingClient } from '../support/streaming.ts'
 import { Verifier, type Verified } from '../support/verifier.ts'
-import { countProblems, countsOf, MAX_ANOMALIES, type ClientCounts, type CrashState, type Target } from './state.ts'
+import { type Clock } from './clock.ts'
+import { countProblems, countsOf, MAX_ANOMALIES, targets, type ClientCounts, type CrashState, type Target } from './state.ts'
 
 export interface CrashOptions {
   /** Where to go on; it is changed with each round. */
@@ -24,6 +25,10 @@ export interface CrashOptions {
   cycles: number
   /** The longest time between two kills. */
   longestMs?: number
+  /** What is killed, drawn from these; all of it if absent. */
+  kill?: readonly Target[]
+  /** The clock of the server's processes, if it is to be stepped back and forth over midnight. */
+  clock?: Clock | undefined
   /** Whether librdkafka may be downloaded if it is not there. */
   mayInstall: boolean
   /** Called with what is to be shown. */
@@ -51,13 +56,17 @@ const LONGEST_MS = 2000
 /** A start takes about half a second; the second kill meets it anywhere. */
 const LONGEST_START_MS = 700
 
+const DAY_MS = 24 * 60 * 60 * 1000
+/** A clock is stepped to within this time of the next midnight (UTC), before it or behind it. */
+const AROUND_MIDNIGHT_MS = 30_000
+
 /** The smallest segments, so that they are begun, indexed and recycled all the time. */
 const settings = { journal: { segmentBytes: '1 MiB' } }
 
 /** Runs cycles until there are as many as wanted, there is an anomaly, or the signal comes. */
 export async function runCampaign(options: CrashOptions): Promise<void> {
   const { state, report } = options
-  const server = await Server.start({ settings })
+  const server = await Server.start({ settings, env: options.clock?.env ?? {} })
   const campaign = new Campaign(server, options)
   try {
     await campaign.run()
@@ -150,7 +159,9 @@ class Campaign {
   async #cycle(random: Random): Promise<void> {
     const { longestMs = LONGEST_MS } = this.#options
     await delay(SHORTEST_MS + random.below(longestMs - SHORTEST_MS))
-    const target = random.pick(DRAWN)
+    this.#stepClock(random)
+    const { kill = targets } = this.#options
+    const target = random.pick(DRAWN.filter(drawn => kill.includes(drawn)))
     this.#options.state.kills[target]++
     if (target === 'indexer' || target === 'engine') return this.#server.killNow([target])
     if (target === 'all') this.#server.killNow(['engine', 'indexer'])
@@ -163,6 +174,12 @@ class Campaign {
       await starting.catch(() => {})
     }
     await this.#restart()
+  }
+
+  #stepClock(random: Random): void {
+    const { clock } = this.#options
+    const midnightMs = Math.ceil(this.#beganAt / DAY_MS) * DAY_MS
+    clock?.step(midnightMs - Date.now() + random.below(2 * AROUND_MIDNIGHT_MS) - AROUND_MIDNIGHT_MS)
   }
 
   async #restart(): Promise<void> {

@@ -5,14 +5,17 @@ import { randomInt } from 'node:crypto'
 import { parseArgs } from 'node:util'
 import { hasProc } from '../support/server.ts'
 import { runCampaign } from './campaign.ts'
-import { countProblems, formatState, newState, readState, writeState } from './state.ts'
+import { Clock } from './clock.ts'
+import { countProblems, formatState, newState, readState, targets, writeState, type Target } from './state.ts'
 
-const USAGE = `usage: npm run test:crash -- [--cycles N] [--seed S] [--resume FILE] [--json]
+const USAGE = `usage: npm run test:crash -- [--cycles N] [--kill PARTS] [--clock] [--seed S] [--resume FILE] [--json]
 
 Starts a server, has clients send to it, and ends its processes with kill -9 again and again. Every few cycles what the
 clients know is compared with what is stored.
 
   --cycles N     how many cycles, 100 if not given; about 2 s each
+  --kill PARTS   what is killed: of ${targets.join(',')}; all of it if not given
+  --clock        steps the server's clock back and forth over midnight before each kill; needs libfaketime
   --seed S       what is killed, and when, as in an earlier run
   --resume FILE  goes on from what the file holds, up to N cycles in all, and writes it after each comparison
   --json         prints the tally as JSON; progress goes to standard error
@@ -23,6 +26,8 @@ Ctrl-C ends it after the cycle that runs. The exit code is 1 if there was an ano
 const { values } = parseArgs({
   options: {
     cycles: { type: 'string', default: '100' },
+    kill: { type: 'string', default: targets.join(',') },
+    clock: { type: 'boolean', default: false },
     seed: { type: 'string' },
     resume: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -34,6 +39,23 @@ function numberOf(name: string, text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text)
   console.error(`--${name} must be a whole number\n\n${USAGE}`)
   process.exit(1)
+}
+
+function parseTargets(text: string): Target[] {
+  const parts = text.split(',')
+  const found = targets.filter(target => parts.includes(target))
+  if (found.length === parts.length) return found
+  console.error(`--kill must be some of ${targets.join(',')}\n\n${USAGE}`)
+  process.exit(1)
+}
+
+function openClock(): Clock {
+  try {
+    return new Clock()
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exit(1)
+  }
 }
 
 /** The second Ctrl-C ends it where it stands; npm passes on the first one twice, at once. */
@@ -57,6 +79,8 @@ else if (!hasProc) {
 } else {
   const report = (text: string): void => (values.json ? console.error(text) : console.log(text))
   const cycles = numberOf('cycles', values.cycles)
+  const kill = parseTargets(values.kill)
+  const clock = values.clock ? openClock() : undefined
   const { resume } = values
   const resumed = resume === undefined ? undefined : readState(resume)
   const state = resumed ?? newState(values.seed === undefined ? randomInt(2 ** 31) : numberOf('seed', values.seed))
@@ -65,11 +89,14 @@ else if (!hasProc) {
   await runCampaign({
     state,
     cycles,
+    kill,
+    clock,
     mayInstall: true,
     report,
     signal,
     ...(resume !== undefined && { onVerified: now => writeState(resume, now) }),
   })
+  clock?.remove()
   if (resume !== undefined) writeState(resume, state)
   console.log(values.json ? JSON.stringify(state, null, 2) : `\n${formatState(state)}`)
   process.exit(countProblems(state) === 0 ? 0 : 1)

@@ -25,6 +25,8 @@ export interface ServerOptions {
   data?: string
   /** Names that the development certificate is for, beside those of this machine. */
   hosts?: string[]
+  /** Variables of the environment, beside those of this process. */
+  env?: Record<string, string>
   /** Called with the data directory, which is there and empty, before the server starts for the first time. */
   prepare?: (data: string) => Promise<void>
 }
@@ -297,7 +299,8 @@ export class Server {
     // Nothing is waited for before there is a process: whoever calls may want to kill it.
     writeFileSync(this.configFile, JSON.stringify(this.#settings()))
     const args = [main, 'serve', '--config', this.configFile, '--data', this.data]
-    const child = spawn(process.execPath, args, { cwd: this.directory, stdio: ['ignore', 'ignore', 'pipe'] })
+    const env = { ...process.env, ...this.#options.env }
+    const child = spawn(process.execPath, args, { cwd: this.directory, env, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = child
     const other: string[] = []
     const lines = createInterface({ input: child.stderr }).on('line', line => {
