@@ -7,6 +7,7 @@
 import { z } from 'zod'
 import { sluiceError } from '../base/errors.ts'
 import { replaceFile, type Files } from '../base/files.ts'
+import { findFormatProblem, findMasksProblem } from '../decoding/check-settings.ts'
 import { formatNames } from '../decoding/log-format.ts'
 import { fieldTypes, indexLevels, type AccessKey, type DeletedLogstore, type Logstore, type Project } from './model.ts'
 import { isSecretHash } from './secrets.ts'
@@ -113,11 +114,15 @@ export async function writeCatalogFile(files: Files, path: string, content: Cata
   await replaceFile(files, path, Buffer.from(`${JSON.stringify(document, null, 2)}\n`), 0o600)
 }
 
-/** What parts of a catalog contradict each other, as an edit by hand may leave them. */
+/** What parts of a catalog contradict each other or cannot be used, as an edit by hand may leave them. */
 function findContradiction({ projects, logstores, accessKeys, deletedLogstores }: CatalogContent): string | undefined {
   const projectNames = new Set(projects.map(project => project.name))
   const orphan = [...logstores, ...accessKeys].find(({ project }) => !projectNames.has(project))
   if (orphan !== undefined) return `it names the project ${JSON.stringify(orphan.project)}, which it does not hold`
+  for (const { project, name, format, masks } of logstores) {
+    const problem = findFormatProblem(format) ?? findMasksProblem(masks)
+    if (problem !== undefined) return `logstore ${JSON.stringify(`${project}/${name}`)}: ${problem}`
+  }
   const identities = [
     projects.map(project => project.name),
     logstores.map(logstore => `${logstore.project}/${logstore.name}`),

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
 import { type Files } from '../base/files.ts'
 import { isRegion, regionRule } from '../config/schema.ts'
+import { findFormatProblem, findMasksProblem } from '../decoding/check-settings.ts'
 import { type LogFormat, type Mask } from '../decoding/log-format.ts'
 import { readCatalogFile, writeCatalogFile, type CatalogContent } from './catalog-file.ts'
 import { indexContent, type CatalogIndex, type IndexedProject } from './catalog-index.ts'
@@ -291,6 +292,8 @@ function applySettings(settings: LogstoreSettings, logstore: Logstore): Logstore
     throw sluiceError('INVALID_ARGUMENT', {
       problem: 'the size of a logstore is limited to a whole number of bytes from 1 MiB on',
     })
+  const problem = findFormatProblem(changed.format) ?? findMasksProblem(changed.masks)
+  if (problem !== undefined) throw sluiceError('INVALID_ARGUMENT', { problem })
   return changed
 }
 

@@ -12,6 +12,7 @@ import { dumpCommand } from './dump.ts'
 import { inspectCommand } from './inspect.ts'
 import { journalCommand } from './journal.ts'
 import { keyCommand } from './key.ts'
+import { logstoreMaskCommand } from './logstore-mask.ts'
 import { logstoreCommand } from './logstore.ts'
 import { projectCommand } from './project.ts'
 import { queryCommand } from './query.ts'
@@ -26,7 +27,7 @@ const program = new Command('sluice')
 for (const command of [
   serveCommand(),
   projectCommand(),
-  logstoreCommand(),
+  logstoreCommand().addCommand(logstoreMaskCommand()),
   keyCommand(),
   queryCommand(),
   dumpCommand(),

@@ -13,6 +13,7 @@ import { type ParkedEnd } from '../journal/parked-file.ts'
 import { listParkedLogstores, removeParked } from '../journal/parked-parts.ts'
 import { JournalReader, type ReadLimit } from '../journal/reader.ts'
 import { type Store } from '../store/store.ts'
+import { Decoders } from './decoders.ts'
 import { LogstoreRoute } from './logstore-route.ts'
 import { type FromIndexer } from './messages.ts'
 
@@ -36,6 +37,7 @@ export class Indexer {
   readonly #tell: (message: FromIndexer) => void
   readonly #routes = new Map<string, LogstoreRoute>()
   readonly #logstores = new Map<string, Logstore>()
+  readonly #decoders = new Decoders()
   /** By logstore id, as the checkpoint says; the routes know better once they have begun. */
   readonly #stored: Record<string, number>
   #limit: ReadLimit = { position: 0, segment: 0 }
@@ -174,6 +176,7 @@ export class Indexer {
     const route = new LogstoreRoute({
       store: this.#store,
       logstore,
+      decoder: () => this.#decoders.get(this.#logstores.get(logstore.id) ?? logstore),
       nodeId: this.#nodeId,
       bootId: this.#bootId,
       storedEntry: this.#stored[logstore.id] ?? -1,

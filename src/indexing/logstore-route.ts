@@ -124,10 +124,11 @@ export class LogstoreRoute {
   }
 
   #createWriter(storedEntry: number): TableWriter {
-    const { store, logstore, nodeId, bootId, deletedIds, storedBlocks, log, onStored } = this.#options
+    const { store, logstore, decoder, nodeId, bootId, deletedIds, storedBlocks, log, onStored } = this.#options
     const writer: TableWriter = new TableWriter({
       store,
       logstore,
+      decoder,
       nodeId,
       bootId,
       storedEntry,

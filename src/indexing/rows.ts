@@ -2,12 +2,15 @@
  * Turns the batches of a journal entry into rows.
  *
  * Nothing is ever left out. A batch that passed its checksum and cannot be read all the same ends in one row with the batch's
- * bytes as they came and the reason in `_error`, behind the rows of the records that could be read.
+ * bytes as they came and the reason in `_error`, behind the rows of the records that could be read. Where a logstore masks its logs
+ * such bytes are withheld: they may hold what must not be stored.
  */
 import { BATCH_HEADER_BYTES, type BatchHeader } from '../../protocol/records/batch.ts'
 import { decompress } from '../../protocol/records/compression.ts'
 import { RecordsError } from '../../protocol/records/records-error.ts'
 import { readRecords, type KafkaRecord } from '../../protocol/records/records.ts'
+import { type Decoder } from '../decoding/decoder.ts'
+import { type MaskedRecord } from '../decoding/masks.ts'
 import { type DecodedEntry } from '../journal/format.ts'
 import { type Row } from '../store/row-block.ts'
 
@@ -20,12 +23,17 @@ const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024
  */
 const MAX_RECORD_BYTES = 16 * 1024 * 1024
 
-/** The rows of `entry`, but for those up to the offset `storedOffset` of its shard, which the store has. */
-export function* rowsOf(entry: DecodedEntry, storedOffset: number): Generator<Row, void> {
+/** The header of a record that says that its value is JSON, whatever the format of the logstore. */
+const FORMAT_HEADER = 'data-parse-format'
+
+/**
+ * The rows of `entry`, but for those up to the offset `storedOffset` of its shard, which the store has. The rows of one record share its
+ * offset.
+ */
+export function* rowsOf(entry: DecodedEntry, storedOffset: number, decoder: Decoder): Generator<Row, void> {
   let baseOffset = entry.baseOffset
   for (const batch of entry.batches) {
-    if (baseOffset + batch.recordCount - 1 > storedOffset)
-      for (const row of rowsOfBatch(entry, batch, baseOffset)) if (row.offset > storedOffset) yield row
+    if (baseOffset + batch.recordCount - 1 > storedOffset) yield* rowsOfBatch(entry, batch, baseOffset, storedOffset, decoder)
     baseOffset += batch.recordCount
   }
 }
@@ -34,40 +42,69 @@ export function* rowsOf(entry: DecodedEntry, storedOffset: number): Generator<Ro
  * Records are numbered by their place in the batch: the deltas that a producer writes may repeat, and Kafka takes them so. The
  * row is one object that is filled anew.
  */
-function* rowsOfBatch(entry: DecodedEntry, batch: BatchHeader, baseOffset: number): Generator<Row, void> {
-  const { shard, number, receivedMs, source, clientId } = entry
+function* rowsOfBatch(
+  entry: DecodedEntry,
+  batch: BatchHeader,
+  baseOffset: number,
+  storedOffset: number,
+  decoder: Decoder,
+): Generator<Row, void> {
+  const { shard, number, receivedMs, source, clientId, jsonTopic } = entry
+  const { masker } = decoder
   const bytes = entry.records.view(batch.position, batch.sizeInBytes)
   const row: Row = {
     shard,
-    offset: baseOffset,
-    index: 0,
+    offset: baseOffset - 1,
     entry: number,
-    timeMs: receivedMs,
     receivedMs,
     source,
     client: clientId,
+    timeMs: receivedMs,
     ...NO_RECORD,
   }
   try {
     const payload = decompress(batch.codec, bytes.subarray(BATCH_HEADER_BYTES), MAX_DECOMPRESSED_BYTES)
     for (const record of readRecords(batch, payload)) {
-      const { timestamp, key, value, headers } = record
       if (sizeOf(record) > MAX_RECORD_BYTES) throw new RecordsError(`a record is longer than ${MAX_RECORD_BYTES} bytes`)
-      // A record without a timestamp (-1) is as old as its arrival.
-      row.timeMs = timestamp < 0 ? receivedMs : timestamp
+      row.offset++
+      if (row.offset <= storedOffset) continue
+      const masked = masker?.mask(record)
+      const { key, headers } = masked?.record ?? record
       row.key = key
       row.headers = headers
-      row.content = value
-      yield row
-      row.offset++
+      row.error = withheldError(masked)
+      row.index = 0
+      for (const log of decoder.decode(masked?.record ?? record, receivedMs, jsonTopic || asksForJson(record))) {
+        row.timeMs = log.timeMs
+        row.content = log.content
+        row.fields = log.fields
+        row.tags = masked?.isMasked === true ? [...log.tags, 'masked'] : log.tags
+        yield row
+        row.index++
+      }
     }
   } catch (error) {
     if (!(error instanceof RecordsError)) throw error
-    yield Object.assign(row, NO_RECORD, { timeMs: receivedMs, content: bytes, error: error.message })
+    const content = masker === undefined ? bytes : null
+    const offset = row.offset + 1
+    if (offset <= storedOffset) return
+    const withheld = masker === undefined ? '' : '; its bytes are withheld, since the logs of this logstore are masked'
+    yield Object.assign(row, NO_RECORD, { offset, timeMs: receivedMs, content, error: `${error.message}${withheld}` })
   }
 }
 
-const NO_RECORD = { key: null, headers: [], content: null, fields: '', tags: [], error: '' }
+function asksForJson({ headers }: KafkaRecord): boolean {
+  for (const { key, value } of headers) if (key === FORMAT_HEADER && value?.toString('latin1') === 'json') return true
+  return false
+}
+
+function withheldError(masked: MaskedRecord | undefined): string {
+  return masked === undefined || masked.withheld === ''
+    ? ''
+    : `too large or too slow to be masked, and withheld: ${masked.withheld}`
+}
+
+const NO_RECORD = { index: 0, key: null, headers: [], content: null, fields: '', tags: [], error: '' }
 
 function sizeOf({ key, value, headers }: KafkaRecord): number {
   let bytes = (key?.length ?? 0) + (value?.length ?? 0)

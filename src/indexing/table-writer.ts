@@ -11,6 +11,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { SluiceError, sluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
 import { type Logstore } from '../catalog/model.ts'
+import { type Decoder } from '../decoding/decoder.ts'
 import { type DecodedEntry, type Place } from '../journal/format.ts'
 import { RowBlock } from '../store/row-block.ts'
 import { insertQueryPrefix, type Store } from '../store/store.ts'
@@ -19,6 +20,8 @@ import { rowsOf } from './rows.ts'
 export interface TableWriterOptions {
   store: Store
   logstore: Logstore
+  /** What reads the logstore's logs, as its settings are now. */
+  decoder: () => Decoder
   /** Tells this node's inserts from those of others. */
   nodeId: string
   /** Drawn at each start of the indexer. */
@@ -122,7 +125,7 @@ export class TableWriter {
     const day = Math.floor(entry.receivedMs / DAY_MS)
     if (this.#gathering !== undefined && this.#gathering.day !== day) await this.#waitFor(this.flush())
     if (this.isStopped) return
-    for (const row of rowsOf(entry, storedOffset)) {
+    for (const row of rowsOf(entry, storedOffset, this.#options.decoder())) {
       const { rows } = this.#blockFor(entry, begin, day)
       rows.append(row)
       if (rows.rows >= BLOCK_ROWS || rows.bytes >= BLOCK_BYTES) await this.#waitFor(this.flush())

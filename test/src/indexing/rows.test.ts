@@ -8,6 +8,7 @@ import { buildBatch, type RecordInput } from '../../../protocol/records/build-ba
 import { ATTRIBUTES_POSITION, readBatchHeader } from '../../../protocol/records/batch.ts'
 import { Codec } from '../../../protocol/records/compression.ts'
 import { crc32c } from '../../../protocol/records/crc32c.ts'
+import { Decoder } from '../../../src/decoding/decoder.ts'
 import { rowsOf } from '../../../src/indexing/rows.ts'
 import { type DecodedEntry } from '../../../src/journal/format.ts'
 import { type Row } from '../../../src/store/row-block.ts'
@@ -124,8 +125,12 @@ function entryOf(...buffers: Buffer[]): DecodedEntry {
 }
 
 /** The rows, copied: the generator fills one object again and again. */
-function read(entry: DecodedEntry, storedOffset = -1): (Row & { content: Buffer | null })[] {
-  return Array.from(rowsOf(entry, storedOffset), row => ({
+function read(
+  entry: DecodedEntry,
+  storedOffset = -1,
+  decoder = new Decoder({ name: 'auto' }, []),
+): (Row & { content: Buffer | null })[] {
+  return Array.from(rowsOf(entry, storedOffset, decoder), row => ({
     ...row,
     content: row.content === null ? null : Buffer.from(row.content),
   }))

@@ -1,0 +1,131 @@
+/**
+ * When a log was made, as its document says it. All times are milliseconds since 1970; what has no zone is UTC.
+ */
+
+/** Where a document has its time, unless the logstore says where; the first that holds a time counts. */
+const usualNames = ['@timestamp', 'time', 'timestamp', 'ts']
+
+/** Smaller numbers are durations or counters, larger ones no time in any unit. */
+const MIN_EPOCH = 1e8
+const MAX_EPOCH = 1e19
+const LONGEST_TIME = 64
+const DAY_MS = 24 * 60 * 60 * 1000
+const QUARTER_HOUR_MS = 15 * 60 * 1000
+
+/** What DateTime64(3) of the store holds: 1900 to 2299. */
+const minTimeMs = Date.UTC(1900, 0, 1)
+const maxTimeMs = Date.UTC(2300, 0, 1) - 1
+
+export type TimeTag = 'late' | 'future' | 'out-of-range'
+
+/** What is odd about a log's time; undefined if nothing is. */
+export function tagOfTime(timeMs: number, receivedMs: number): TimeTag | undefined {
+  if (timeMs < receivedMs - DAY_MS) return timeMs < minTimeMs ? 'out-of-range' : 'late'
+  if (timeMs > receivedMs + QUARTER_HOUR_MS) return timeMs > maxTimeMs ? 'out-of-range' : 'future'
+  return undefined
+}
+
+/** The time in the text of a JSON object, at `path` or where it usually is; undefined if there is none. */
+export function timeInDocument(text: string, path: readonly string[] | undefined): number | undefined {
+  let document: unknown
+  try {
+    document = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (path !== undefined) return toTime(path.reduce(ownValue, document))
+  for (const name of usualNames) {
+    const time = toTime(ownValue(document, name))
+    if (time !== undefined) return time
+  }
+  return undefined
+}
+
+/** Whether the bytes of a document may hold a time where it usually is: spares parsing those that do not. */
+export function mayHoldTime(bytes: Buffer): boolean {
+  return bytes.includes('"time') || bytes.includes('"@timestamp"') || bytes.includes('"ts"')
+}
+
+function ownValue(document: unknown, key: string): unknown {
+  if (typeof document !== 'object' || document === null || !Object.hasOwn(document, key)) return undefined
+  return (document as Record<string, unknown>)[key]
+}
+
+function toTime(value: unknown): number | undefined {
+  if (typeof value === 'number') return epochTime(value)
+  return typeof value === 'string' ? parseTime(value) : undefined
+}
+
+/** Seconds, milliseconds, microseconds or nanoseconds since 1970: which of them shows in the size. */
+export function epochTime(epoch: number): number | undefined {
+  if (!(epoch >= MIN_EPOCH && epoch < MAX_EPOCH)) return undefined
+  if (epoch < 1e11) return Math.round(epoch * 1000)
+  if (epoch < 1e14) return Math.floor(epoch)
+  // So many nanoseconds are rounded to the next 256: a whole millisecond must not become the one before.
+  return Math.floor(epoch < 1e17 ? epoch / 1e3 : (epoch + 128) / 1e6)
+}
+
+/** A time as text: a number as above, ISO 8601, or that of the common log format. */
+export function parseTime(text: string): number | undefined {
+  if (text.length > LONGEST_TIME) return undefined
+  if (/^\d+(?:\.\d+)?$/.test(text)) return epochTime(Number(text))
+  return parseIsoTime(text) ?? parseCommonLogTime(text)
+}
+
+const isoTime =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?(?: ?([Zz]|UTC|[+-]\d\d(?::?\d\d)?))?)?$/
+
+export function parseIsoTime(text: string): number | undefined {
+  const parts = isoTime.exec(text)
+  if (parts === null) return undefined
+  const [, year, month, day, hour = '0', minute = '0', second = '0', fraction = '0', zone] = parts
+  const ms = Math.floor(Number(`0.${fraction}`) * 1000 + 1e-6)
+  return toUtc([Number(year), Number(month), Number(day), Number(hour), Number(minute), Number(second), ms], zone)
+}
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+const commonLogTime = /^\[?(\d\d)\/([A-Z][a-z]{2})\/(\d{4}):(\d\d):(\d\d):(\d\d)(?: ([+-]\d{4}))?\]?$/
+
+/** `10/Oct/2000:13:55:36 -0700`. */
+export function parseCommonLogTime(text: string): number | undefined {
+  const parts = commonLogTime.exec(text)
+  if (parts === null) return undefined
+  const [, day, month, year, hour, minute, second, zone] = parts
+  const numbers = [Number(year), months.indexOf(month!) + 1, Number(day), Number(hour), Number(minute), Number(second), 0]
+  return toUtc(numbers, zone)
+}
+
+const syslogTime = /^([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)$/
+
+/** `Oct 11 22:14:15`, of the year that brings it closest to its arrival. */
+export function parseSyslogTime(text: string, receivedMs: number): number | undefined {
+  const parts = syslogTime.exec(text)
+  if (parts === null) return undefined
+  const [, month, day, hour, minute, second] = parts
+  const thisYear = new Date(receivedMs).getUTCFullYear()
+  let closest: number | undefined
+  for (const year of [thisYear - 1, thisYear, thisYear + 1]) {
+    const numbers = [year, months.indexOf(month!) + 1, Number(day), Number(hour), Number(minute), Number(second), 0]
+    const time = toUtc(numbers, undefined)
+    if (time === undefined) continue
+    if (closest === undefined || Math.abs(time - receivedMs) < Math.abs(closest - receivedMs)) closest = time
+  }
+  return closest
+}
+
+/** Year, month from 1, day, hour, minute, second, millisecond; undefined if there is no such time. Second 60 is a leap second. */
+function toUtc(numbers: readonly number[], zone: string | undefined): number | undefined {
+  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ms = 0] = numbers
+  if (month < 1 || month > 12 || day < 1 || hour > 24 || minute > 59 || second > 60) return undefined
+  const date = new Date(0)
+  date.setUTCFullYear(year, month - 1, day)
+  if (date.getUTCDate() !== day) return undefined
+  return date.setUTCHours(hour, minute, second, ms) - zoneOffset(zone)
+}
+
+/** Of `+02:00`, `-0700`, `+02`, or a name of UTC. */
+function zoneOffset(zone: string | undefined): number {
+  if (zone === undefined || !/^[+-]/.test(zone)) return 0
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(3).replace(':', '') || 0)
+  return (zone.startsWith('-') ? -minutes : minutes) * 60_000
+}
