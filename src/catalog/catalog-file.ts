@@ -9,7 +9,15 @@ import { sluiceError } from '../base/errors.ts'
 import { replaceFile, type Files } from '../base/files.ts'
 import { findFormatProblem, findMasksProblem } from '../decoding/check-settings.ts'
 import { formatNames } from '../decoding/log-format.ts'
-import { fieldTypes, indexLevels, type AccessKey, type DeletedLogstore, type Logstore, type Project } from './model.ts'
+import {
+  fieldTypes,
+  indexLevels,
+  logstoreModes,
+  type AccessKey,
+  type DeletedLogstore,
+  type Logstore,
+  type Project,
+} from './model.ts'
 import { isSecretHash } from './secrets.ts'
 
 /** Never changed in place: each change of the catalog is a new content, which shares what did not change. */
@@ -34,6 +42,7 @@ const fileSchema = z.strictObject({
       id: z.uuid(),
       project: name,
       name,
+      mode: z.enum(logstoreModes),
       shards: count,
       retiredShards: z.array(z.int().min(0)),
       partitions: count,
@@ -97,7 +106,15 @@ interface FileOfFormat1 {
 }
 
 /** What logstores have that format 1 did not know, as they were then. */
-const sinceFormat2 = { retiredShards: [], maxBytes: null, format: { name: 'auto' }, masks: [], index: 'full', removedFields: [] }
+const sinceFormat2 = {
+  mode: 'balanced',
+  retiredShards: [],
+  maxBytes: null,
+  format: { name: 'auto' },
+  masks: [],
+  index: 'full',
+  removedFields: [],
+}
 
 function upgrade(document: FileOfFormat1): unknown {
   if (!Array.isArray(document.logstores)) return { ...document, format: NEWEST_CATALOG_FORMAT }
@@ -123,6 +140,8 @@ function findContradiction({ projects, logstores, accessKeys, deletedLogstores }
     const problem = findFormatProblem(format) ?? findMasksProblem(masks)
     if (problem !== undefined) return `logstore ${JSON.stringify(`${project}/${name}`)}: ${problem}`
   }
+  const shardless = logstores.find(logstore => logstore.retiredShards.length >= logstore.shards)
+  if (shardless !== undefined) return `the logstore ${JSON.stringify(shardless.name)} has no shard that takes logs`
   const identities = [
     projects.map(project => project.name),
     logstores.map(logstore => `${logstore.project}/${logstore.name}`),

@@ -14,9 +14,18 @@ import { findFormatProblem, findMasksProblem } from '../decoding/check-settings.
 import { type LogFormat, type Mask } from '../decoding/log-format.ts'
 import { readCatalogFile, writeCatalogFile, type CatalogContent } from './catalog-file.ts'
 import { indexContent, type CatalogIndex, type IndexedProject } from './catalog-index.ts'
-import { type AccessKey, type DeletedLogstore, type Field, type IndexLevel, type Logstore, type Project } from './model.ts'
+import {
+  type AccessKey,
+  type DeletedLogstore,
+  type Field,
+  type IndexLevel,
+  type Logstore,
+  type LogstoreMode,
+  type Project,
+} from './model.ts'
 import { checkAccessKeyId, checkName, checkSecret } from './names.ts'
 import { hashSecret, randomText } from './secrets.ts'
+import { changeShards, MAX_WRITABLE_SHARDS, type ShardChange } from './shards.ts'
 
 export interface CatalogOptions {
   files: Files
@@ -43,6 +52,8 @@ export interface LogstoreSettings {
 export interface NewLogstore extends LogstoreSettings {
   project: string
   name: string
+  /** `balanced` if absent; it stays. */
+  mode?: LogstoreMode | undefined
   /** 1 to 256, 2 if absent. */
   shards?: number | undefined
 }
@@ -149,13 +160,14 @@ export class Catalog {
   }
 
   /** Rejects with INVALID_NAME, INVALID_ARGUMENT, PROJECT_NOT_FOUND or LOGSTORE_EXISTS. */
-  async createLogstore({ project, name, shards = 2, ...settings }: NewLogstore): Promise<Logstore> {
+  async createLogstore({ project, name, mode = 'balanced', shards = 2, ...settings }: NewLogstore): Promise<Logstore> {
     checkName('logstore', name)
-    checkCount('shards', shards, 256)
+    checkCount('shards', shards, MAX_WRITABLE_SHARDS)
     const logstore = applySettings(settings, {
       id: randomUUID(),
       project,
       name,
+      mode,
       shards,
       retiredShards: [],
       partitions: shards,
@@ -178,6 +190,11 @@ export class Catalog {
   /** Rejects with INVALID_ARGUMENT, PROJECT_NOT_FOUND or LOGSTORE_NOT_FOUND. */
   async updateLogstore(project: string, name: string, settings: LogstoreSettings): Promise<Logstore> {
     return this.#changeLogstore(project, name, logstore => applySettings(settings, logstore))
+  }
+
+  /** Adds, splits or merges shards. Rejects with INVALID_ARGUMENT, PROJECT_NOT_FOUND or LOGSTORE_NOT_FOUND. */
+  async changeShards(project: string, name: string, change: ShardChange): Promise<Logstore> {
+    return this.#changeLogstore(project, name, logstore => changeShards(logstore, change))
   }
 
   /** Replaces a logstore by what `change` makes of it; `change` may throw to refuse. */

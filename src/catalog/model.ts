@@ -22,6 +22,7 @@ export interface Logstore {
   /** The name of the project it belongs to; names of projects never change. */
   project: string
   name: string
+  mode: LogstoreMode
   /** Shards are numbered from 0, never renumbered, never removed. */
   shards: number
   /** Those of them that take no logs any more, since they were split or merged; ascending. */
@@ -42,6 +43,14 @@ export interface Logstore {
   removedFields: string[][]
   createdAt: string
 }
+
+export const logstoreModes = ['balanced', 'keyed'] as const
+
+/**
+ * Where a batch goes: in a `balanced` logstore to the shard that has received the least lately, whatever partition its producer named;
+ * in a `keyed` one the partition is the shard, so the order of a partition's logs is kept to the end.
+ */
+export type LogstoreMode = (typeof logstoreModes)[number]
 
 export const indexLevels = ['full', 'light', 'fields', 'none'] as const
 

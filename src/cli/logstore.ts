@@ -4,13 +4,15 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { SluiceError, sluiceError } from '../base/errors.ts'
 import { type LogstoreSettings } from '../catalog/catalog.ts'
-import { indexLevels, type IndexLevel, type Logstore } from '../catalog/model.ts'
+import { indexLevels, logstoreModes, type IndexLevel, type Logstore, type LogstoreMode } from '../catalog/model.ts'
 import { parseBytes, parseMs } from '../config/units.ts'
 import { formatNames, type FormatName } from '../decoding/log-format.ts'
 import { withControl, type Control } from './client.ts'
 import { confirm } from './confirm.ts'
+import { parseLogstoreName } from './logstore-argument.ts'
 import { formatCount, printList } from './output.ts'
 import { addPlaceOptions, configOf, type PlaceOptions } from './place.ts'
+import { parseWholeNumber, shardCommand } from './shard.ts'
 
 type JsonOption = PlaceOptions & { json?: boolean }
 
@@ -65,14 +67,6 @@ function toSettings({ retention, maxBytes, format, pattern, columns, timeField, 
   }
 }
 
-/** `PROJECT/LOGSTORE`, as commands name a logstore. */
-export function parseLogstoreName(text: string): { project: string; logstore: string; path: string } {
-  const [project, logstore, ...rest] = text.split('/')
-  if (project === undefined || logstore === undefined || logstore === '' || rest.length > 0)
-    throw sluiceError('INVALID_ARGUMENT', { problem: `${JSON.stringify(text)} does not name a logstore: write PROJECT/LOGSTORE` })
-  return { project, logstore, path: `/v1/projects/${encodeURIComponent(project)}/logstores/${encodeURIComponent(logstore)}` }
-}
-
 export function logstoreCommand(): Command {
   const command = new Command('logstore').description(
     'logstores: where logs go; each is a topic to producers and a table to queries',
@@ -80,9 +74,17 @@ export function logstoreCommand(): Command {
 
   addSettings(addPlaceOptions(command.command('create')).description('make a logstore').argument('<project/logstore>'))
     .option('--shards <n>', 'how many shards take its logs, 1 to 256 (default: 2)', parseWholeNumber)
-    .action(async (name: string, options: SettingsOptions & JsonOption & { shards?: number }) => {
+    .addOption(
+      new Option(
+        '--mode <mode>',
+        'balanced: any shard takes a log; keyed: the shard is the partition that its producer chose, in order',
+      )
+        .choices(logstoreModes)
+        .default('balanced'),
+    )
+    .action(async (name: string, options: SettingsOptions & JsonOption & { shards?: number; mode: LogstoreMode }) => {
       const { project, logstore } = parseLogstoreName(name)
-      const body = { name: logstore, shards: options.shards, ...toSettings(options) }
+      const body = { name: logstore, mode: options.mode, shards: options.shards, ...toSettings(options) }
       const made = await withControl(configOf(options), control =>
         control.call<Logstore>('POST', `/v1/projects/${encodeURIComponent(project)}/logstores`, body),
       )
@@ -127,12 +129,8 @@ export function logstoreCommand(): Command {
       })
     })
 
+  command.addCommand(shardCommand())
   return command
-}
-
-function parseWholeNumber(text: string): number {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It must be a whole number.')
-  return Number(text)
 }
 
 function parseMaxBytes(text: string): number | null {

@@ -4,7 +4,7 @@
 import { pipeline } from 'node:stream/promises'
 import { Command } from 'commander'
 import { withControl } from './client.ts'
-import { parseLogstoreName } from './logstore.ts'
+import { parseLogstoreName } from './logstore-argument.ts'
 import { addPlaceOptions, configOf, type PlaceOptions } from './place.ts'
 
 export function queryCommand(): Command {

@@ -4,9 +4,10 @@
  *
  *     GET    /v1/projects                                          POST { name, region? }
  *     DELETE /v1/projects/P
- *     GET    /v1/projects/P/logstores                              POST { name, shards?, …settings }
+ *     GET    /v1/projects/P/logstores                              POST { name, mode?, shards?, …settings }
  *     PATCH  /v1/projects/P/logstores/L                            { …settings }: retentionDays?, maxBytes?, format?, masks?, index?
  *     DELETE /v1/projects/P/logstores/L
+ *     GET    /v1/projects/P/logstores/L/shards                     POST { add: N } | { split: S } | { merge: [A, B] }
  *     GET    /v1/projects/P/keys                                   POST { id?, secret?, logstores? }
  *     DELETE /v1/projects/P/keys/K
  *     POST   /v1/projects/P/logstores/L/query                      { sql?, format? }  →  the store's answer, as it comes
@@ -23,7 +24,8 @@ import { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { sluiceError } from '../base/errors.ts'
 import { type Catalog } from '../catalog/catalog.ts'
-import { indexLevels, type AccessKey, type Logstore } from '../catalog/model.ts'
+import { indexLevels, logstoreModes, type AccessKey, type Logstore } from '../catalog/model.ts'
+import { listShards } from '../catalog/shards.ts'
 import { formatNames } from '../decoding/log-format.ts'
 import { type Store } from '../store/store.ts'
 
@@ -58,7 +60,16 @@ const settingsBody = z.strictObject({
   masks: z.array(z.strictObject({ pattern: z.string(), replacement: z.string() })).optional(),
   index: z.enum(indexLevels).optional(),
 })
-const logstoreBody = settingsBody.extend({ name: z.string(), shards: z.int().optional() })
+const logstoreBody = settingsBody.extend({
+  name: z.string(),
+  mode: z.enum(logstoreModes).optional(),
+  shards: z.int().optional(),
+})
+const shardsBody = z.union([
+  z.strictObject({ add: z.int() }),
+  z.strictObject({ split: z.int() }),
+  z.strictObject({ merge: z.tuple([z.int(), z.int()]) }),
+])
 const keyBody = z.strictObject({
   id: z.string().optional(),
   secret: z.string().optional(),
@@ -111,6 +122,12 @@ export function addControlRoutes(server: FastifyInstance, { catalog, store, wire
 
   server.patch<Named>('/v1/projects/:project/logstores/:name', ({ params, body }) =>
     catalog.updateLogstore(params.project, params.name, parse(settingsBody, body)),
+  )
+
+  server.get<Named>('/v1/projects/:project/logstores/:name/shards', ({ params }) => listShards(logstoreOf(params)))
+
+  server.post<Named>('/v1/projects/:project/logstores/:name/shards', ({ params, body }) =>
+    catalog.changeShards(params.project, params.name, parse(shardsBody, body)),
   )
 
   server.get<Named>('/v1/projects/:project/logstores/:name/count', async ({ params }) => {

@@ -16,18 +16,18 @@ export class Balancer {
     this.#now = now
   }
 
-  /** The shard for the next write, one of `shards`; `add` tells what went there. */
-  choose(logstoreId: string, shards: number): number {
-    const { bytes } = this.#load(logstoreId, shards)
-    let chosen = 0
-    for (let shard = 1; shard < shards; shard++) if (bytes[shard]! < bytes[chosen]!) chosen = shard
+  /** The shard for the next write, one of `shards`, which are not none; `add` tells what went there. */
+  choose(logstoreId: string, shards: readonly number[]): number {
+    const { bytes } = this.#load(logstoreId)
+    let chosen = shards[0]!
+    for (const shard of shards) if ((bytes.get(shard) ?? 0) < (bytes.get(chosen) ?? 0)) chosen = shard
     return chosen
   }
 
   /** Counts `length` bytes to a shard that `choose` returned. */
   add(logstoreId: string, shard: number, length: number): void {
     const load = this.#logstores.get(logstoreId)
-    if (load !== undefined) load.bytes[shard] = (load.bytes[shard] ?? 0) + length
+    load?.bytes.set(shard, (load.bytes.get(shard) ?? 0) + length)
   }
 
   /** Forgets a logstore that was deleted. */
@@ -35,14 +35,13 @@ export class Balancer {
     this.#logstores.delete(logstoreId)
   }
 
-  #load(logstoreId: string, shards: number): Load {
+  #load(logstoreId: string): Load {
     const nowMs = this.#now()
     let load = this.#logstores.get(logstoreId)
-    if (load === undefined) this.#logstores.set(logstoreId, (load = { bytes: [], atMs: nowMs }))
-    while (load.bytes.length < shards) load.bytes.push(0)
+    if (load === undefined) this.#logstores.set(logstoreId, (load = { bytes: new Map(), atMs: nowMs }))
     if (nowMs - load.atMs >= HALF_LIFE_MS) {
       const share = 0.5 ** ((nowMs - load.atMs) / HALF_LIFE_MS)
-      load.bytes = load.bytes.map(bytes => bytes * share)
+      for (const [shard, bytes] of load.bytes) load.bytes.set(shard, bytes * share)
       load.atMs = nowMs
     }
     return load
@@ -51,7 +50,7 @@ export class Balancer {
 
 interface Load {
   /** By shard: bytes received, older ones counting less. */
-  bytes: number[]
+  bytes: Map<number, number>
   /** When `bytes` were last brought down. */
   atMs: number
 }

@@ -8,6 +8,7 @@
 import { type Chunks } from '../../protocol/chunks.ts'
 import { type BatchHeader } from '../../protocol/records/batch.ts'
 import { type Authorizer, type Principal, type Refusal as AccessRefusal } from '../catalog/authorizer.ts'
+import { writableShards } from '../catalog/shards.ts'
 import { type Appended, type Journal, type SequenceRefusal } from '../journal/journal.ts'
 import { type Balancer } from './balancer.ts'
 import { type Quotas } from './quotas.ts'
@@ -16,7 +17,7 @@ import { type Room } from './room.ts'
 /** The batches of one partition of one request. */
 export interface IncomingWrite {
   topic: string
-  /** The partition that the producer named: a hint in a balanced logstore, part of the stream in any. */
+  /** The partition that the producer named: a hint in a balanced logstore, the shard in a keyed one, part of the stream in any. */
   partition: number
   records: Chunks
   /** The batches of `records`, checked. */
@@ -79,7 +80,7 @@ export class Ingest {
       const message = `logstore "${logstore.name}" has the partitions 0 to ${logstore.partitions - 1}: ask for its metadata again`
       return { refusal: 'UNKNOWN_PARTITION', message }
     }
-    const shard = this.#balancer.choose(logstore.id, logstore.shards)
+    const shard = logstore.mode === 'keyed' ? partition : this.#balancer.choose(logstore.id, writableShards(logstore))
     const accessKeyId = principal.accessKey?.id ?? ''
     const jsonTopic = variant === 'json'
     const entry = { logstoreId: logstore.id, shard, partition, jsonTopic, source, clientId, accessKeyId, records, batches }

@@ -23,6 +23,7 @@ export async function writeCatalog(files: MemoryFiles, shards: number): Promise<
       shards,
       partitions: shards,
       retentionDays: 30,
+      mode: 'balanced',
       retiredShards: [],
       maxBytes: null,
       format: { name: 'auto' },

@@ -251,7 +251,12 @@ describe('the catalog', () => {
     })
 
     for (const [what, change, problem] of [
-      ['a setting of a newer version', d => (d['logstores']![0]!['mode'] = 'keyed'), /logstores\.0: .*"mode"/],
+      ['a setting of a newer version', d => (d['logstores']![0]!['tier'] = 'cold'), /logstores\.0: .*"tier"/],
+      [
+        'a logstore whose shards are all retired',
+        d => (d['logstores']![0]!['retiredShards'] = [0, 1]),
+        /no shard that takes logs/,
+      ],
       ['a hash that is none', d => (d['accessKeys']![0]!['secretHash'] = 'plain'), /accessKeys\.0\.secretHash/],
       ['a logstore without its project', d => (d['logstores']![0]!['project'] = 'app'), /project "app", which it does not hold/],
       ['a project twice', d => d['projects']!.push({ ...d['projects']![0], id: crypto.randomUUID() }), /"web" twice/],

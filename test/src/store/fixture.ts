@@ -41,6 +41,7 @@ export function makeLogstore(properties: Partial<Logstore> & { id: string }): Lo
   return {
     project: 'web-shop_1',
     name: properties.id,
+    mode: 'balanced',
     shards: 4,
     retiredShards: [],
     partitions: 4,
