@@ -41,6 +41,7 @@ import { openListeners } from './kafka/listeners.ts'
 import { WireDump } from './kafka/wire-dump.ts'
 import { Turnstile } from './base/turnstile.ts'
 import { type StoreConnection } from './store/connection.ts'
+import { Janitor } from './store/janitor.ts'
 import { keepEngine, type KeptEngine } from './store/kept-engine.ts'
 import { Store } from './store/store.ts'
 
@@ -228,6 +229,12 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const tellCatalog = (): void =>
     indexer.send({ kind: 'catalog', logstores: catalog.listLogstores(), deleted: catalog.listDeletedLogstores() })
   const balancer = new Balancer()
+  const janitor = new Janitor({
+    store,
+    logstores: () => catalog.listLogstores(),
+    deletedIds: () => new Set(catalog.listDeletedLogstores().map(({ id }) => id)),
+    log,
+  })
   const forgetLogstore = (id: string): void => {
     journal.forgetLogstore(id)
     balancer.forget(id)
@@ -242,6 +249,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
       connection = changed
       store.connect(connection)
       indexer.send({ kind: 'store', connection })
+      if (connection !== undefined) janitor.wake()
     },
   })
   stops.add(async () => {
@@ -249,12 +257,14 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     await store.close()
     await engine.close()
   })
+  stops.add(() => janitor.close())
   indexer.start()
   stops.add(() => {
     indexer.send({ kind: 'durable', limit: journal.readLimit })
     return indexer.stop()
   })
   stops.add(catalog.onChange(tellCatalog))
+  stops.add(catalog.onChange(() => janitor.wake()))
 
   const space = await FreeSpace.watch(journalDirectory)
   stops.add(() => space.close())

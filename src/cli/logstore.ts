@@ -77,7 +77,7 @@ export function logstoreCommand(): Command {
     .addOption(
       new Option(
         '--mode <mode>',
-        'balanced: any shard takes a log; keyed: the shard is the partition that its producer chose, in order',
+        'balanced: each batch goes to the shard with the least; keyed: to the partition that its producer chose',
       )
         .choices(logstoreModes)
         .default('balanced'),

@@ -101,7 +101,10 @@ export class Indexer {
   /** These are the logstores there are, and those whose tables are to go. */
   setCatalog(logstores: readonly Logstore[], deleted: readonly DeletedLogstore[]): void {
     this.#logstores.clear()
-    for (const logstore of logstores) this.#logstores.set(logstore.id, logstore)
+    for (const logstore of logstores) {
+      this.#logstores.set(logstore.id, logstore)
+      this.#routes.get(logstore.id)?.setLogstore(logstore)
+    }
     this.#deleted = deleted
     this.#hasCatalog = true
     this.#wake()

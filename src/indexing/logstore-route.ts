@@ -9,6 +9,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Files } from '../base/files.ts'
+import { type Logstore } from '../catalog/model.ts'
 import { type JournalEntry, type Place } from '../journal/format.ts'
 import { ParkedEntries, type ParkedReader } from '../journal/parked-entries.ts'
 import { type ParkedEnd } from '../journal/parked-file.ts'
@@ -101,6 +102,12 @@ export class LogstoreRoute {
     this.#adding = begin
     await this.#writer.add(entry, begin)
     this.#adding = undefined
+  }
+
+  /** The logstore's settings have changed. */
+  setLogstore(logstore: Logstore): void {
+    this.#options.logstore = logstore
+    this.#writer.setLogstore(logstore)
   }
 
   /** Resolves when everything that was added is in the table, or parked as far as it can be. */

@@ -111,6 +111,11 @@ export class TableWriter {
     return (this.#gathering?.rows.bytes ?? 0) + (this.#inserting?.rows.bytes ?? 0)
   }
 
+  /** The logstore's settings have changed: a table that is looked at from now on is made as they say. */
+  setLogstore(logstore: Logstore): void {
+    this.#options.logstore = logstore
+  }
+
   /**
    * Takes an entry of the group that begins at `begin`; of one that is parked no place is given. Waits while the block is full and
    * the one before is on its way.

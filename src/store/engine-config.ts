@@ -99,6 +99,7 @@ export function formatEngineUsers(users: EngineUsers, memoryBytes: number): stri
         'GRANT TABLE ENGINE ON MergeTree',
         'GRANT KILL QUERY ON *.*',
         'GRANT SELECT ON system.processes',
+        'GRANT SELECT ON system.parts',
       ]),
       [users.queryUsername]: user(users.queryPassword, 'query', ['GRANT SELECT ON p_*.*', 'GRANT SELECT ON q_*.*']),
     },

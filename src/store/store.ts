@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type SluiceError, sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { closeClients, openClients, type Clients, type StoreConnection } from './connection.ts'
+import { trimTable, type Trimmed } from './retention.ts'
 import { type RowBlock } from './row-block.ts'
 import { tableNameOf, type LogstoreName } from './sql.ts'
 import { isMissingTable, queryError, storeError } from './store-error.ts'
@@ -171,6 +172,11 @@ export class Store {
     const query = 'SELECT count() AS logs FROM {database:Identifier}.{table:Identifier}'
     const [row] = await this.#select<{ logs: string | number }>(logstore, query)
     return Number(row?.logs ?? 0)
+  }
+
+  /** Drops the oldest days of the logstore until it is within its `maxBytes`; the newest day stays. */
+  async trim(logstore: Logstore): Promise<Trimmed> {
+    return this.#perform(({ service }) => trimTable(service, logstore))
   }
 
   /** Drops the logstore's table with all its logs, and its view; a table that is not this very logstore's is left alone. */

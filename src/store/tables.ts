@@ -75,7 +75,7 @@ interface FoundTable {
   definition: string
 }
 
-async function findTable(client: ClickHouseClient, { database, table }: TableName): Promise<FoundTable | undefined> {
+export async function findTable(client: ClickHouseClient, { database, table }: TableName): Promise<FoundTable | undefined> {
   const answer = await client.query({
     query:
       'SELECT comment, engine_full AS definition FROM system.tables WHERE database = {database:String} AND name = {table:String}',
