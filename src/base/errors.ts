@@ -118,6 +118,26 @@ export const errorKinds = {
     ({ table, found }: { table: string; found: string }) =>
       `table ${table} was not made by this sluice (${found}) and is left alone: rename or drop it`,
   ),
+  TABLE_NEWER: kind(
+    409,
+    ({ table, version, newest }: { table: string; version: number; newest: number }) =>
+      `table ${table} has layout version ${version}, this sluice knows up to ${newest}: start the newer sluice that made it`,
+  ),
+  FIELD_EXISTS: kind(
+    409,
+    ({ path, type, logstore }: { path: string; type: string; logstore: string }) =>
+      `field ${path} of logstore "${logstore}" is a column already, of type ${type}; to change its type, remove it and add it again`,
+  ),
+  FIELD_NOT_FOUND: kind(
+    404,
+    ({ path, logstore }: { path: string; logstore: string }) =>
+      `field ${path} is no column of logstore "${logstore}"; "sluice logstore field list" shows which are`,
+  ),
+  TOO_MANY_FIELDS: kind(
+    409,
+    ({ logstore, limit }: { logstore: string; limit: number }) =>
+      `logstore "${logstore}" has ${limit} fields that are columns, which is the limit: remove one first; any other field is found by its path`,
+  ),
   TABLE_AHEAD: kind(
     409,
     ({ project, logstore, shard, offset }: { project: string; logstore: string; shard: number; offset: number }) =>

@@ -1,5 +1,5 @@
 /**
- * The columns of a logstore's fields: what they are called, and the expressions that fill them from `content`.
+ * The columns of a logstore's fields: what they are called, and the expressions that fill them from a log's document.
  *
  * A field's path is the keys of users' documents, so it may be any text. What must stay true: two paths never share a column,
  * one path always has the same column, and a document that is not JSON or has another type there leaves the column empty or
@@ -15,6 +15,12 @@ const columnTypes: Record<FieldType, string> = {
   integer: 'Nullable(Int64)',
   number: 'Nullable(Float64)',
 }
+
+/**
+ * As what values are read from a document. A fraction that is read as Int64 is cut, and a truth value is a number; as text both
+ * are seen for what they are.
+ */
+const readTypes: Record<FieldType, string> = { ...columnTypes, integer: 'String' }
 
 /** Longer names are cut; a column's name is the name of its files. */
 const maxPlainCharacters = 60
@@ -33,22 +39,28 @@ export function fieldColumn(path: readonly string[]): string {
   return `f_${readable}___${shortHash(JSON.stringify(path))}`
 }
 
+/** A column that fills itself: its type, and the expression of its DEFAULT. */
+export interface FieldColumn {
+  type: string
+  value: string
+}
+
 /**
- * The definitions of the columns of `fields`, by column name: type, DEFAULT and codec.
+ * The columns of `fields`, by name.
  *
- * All share the text of one Tuple, from which ClickHouse sees that it has to parse `content` only once; with an expression of
+ * All share the text of one Tuple, from which ClickHouse sees that it has to parse the document only once; with an expression of
  * its own each column costs a parse of its own (three times as much for 25 fields). Only paths that cannot be in that Tuple
  * have one.
  */
-export function fieldDefinitions(fields: readonly Field[]): Map<string, string> {
+export function fieldColumns(fields: readonly Field[]): Map<string, FieldColumn> {
   const { tree, apart } = arrange(fields)
   const tuple = quoteString(tupleType(tree))
-  const definitions = new Map<string, string>()
+  const columns = new Map<string, FieldColumn>()
   for (const field of fields) {
     const value = apart.has(field) ? ownExtraction(field) : sharedExtraction(field, tuple)
-    definitions.set(fieldColumn(field.path), `${columnTypes[field.type]} DEFAULT ${value} CODEC(ZSTD(1))`)
+    columns.set(fieldColumn(field.path), { type: columnTypes[field.type], value })
   }
-  return definitions
+  return columns
 }
 
 /** The keys of the shared Tuple: a type at the leaves. */
@@ -85,18 +97,30 @@ function insert(tree: Tree, { path, type }: Field): boolean {
 
 function tupleType(tree: Tree): string {
   const elements = [...tree].map(([key, branch]) => {
-    return `${quoteIdentifier(key)} ${typeof branch === 'string' ? columnTypes[branch] : tupleType(branch)}`
+    return `${quoteIdentifier(key)} ${typeof branch === 'string' ? readTypes[branch] : tupleType(branch)}`
   })
   return `Tuple(${elements.join(', ')})`
 }
 
-/** A log that is an array is no document: its elements would be taken for the fields, by position. */
-const documentOrNothing = String.raw`if(match(content, '^\\s*[{]'), content, '')`
+/**
+ * The document of a log: what was read of a value that is not JSON, else the value. Nothing of a log that could not be decoded:
+ * what the table has refused once is stored as it is and must not be refused again. And a log that is an array is no document:
+ * its elements would be taken for the fields, by position.
+ */
+const documentOrNothing = String.raw`multiIf(_error != '', '', _fields != '', _fields, match(content, '^\\s*[{]'), content, '')`
 
-function sharedExtraction({ path }: Field, tuple: string): string {
-  return path.reduce((value, key) => `tupleElement(${value}, ${quoteString(key)})`, `JSONExtract(${documentOrNothing}, ${tuple})`)
+function sharedExtraction({ path, type }: Field, tuple: string): string {
+  const document = `JSONExtract(${documentOrNothing}, ${tuple})`
+  return converted(
+    path.reduce((value, key) => `tupleElement(${value}, ${quoteString(key)})`, document),
+    type,
+  )
 }
 
 function ownExtraction({ path, type }: Field): string {
-  return `JSONExtract(${documentOrNothing}, ${[...path, columnTypes[type]].map(quoteString).join(', ')})`
+  return converted(`JSONExtract(${documentOrNothing}, ${[...path, readTypes[type]].map(quoteString).join(', ')})`, type)
+}
+
+function converted(value: string, type: FieldType): string {
+  return type === 'integer' ? `toInt64OrNull(${value})` : value
 }

@@ -91,12 +91,13 @@ export class Store {
   }
 
   /**
-   * Makes the logstore's database, table and view, or brings them up to date with its fields and retention; does nothing if
-   * this connection has done it before. Rejects with TABLE_NOT_OURS if the table is another's, unless its comment names one of
+   * Makes the logstore's database, table and view, or brings them up to date with its fields, index and retention; does nothing
+   * if this connection has done it before. Rejects with TABLE_NOT_OURS if the table is another's, unless its comment names one of
    * `deletedIds`: the table of a deleted logstore is dropped.
    */
   async ensureTable(logstore: Logstore, deletedIds: ReadonlySet<string> = new Set()): Promise<void> {
-    const madeFrom = JSON.stringify([logstore.retentionDays, logstore.fields])
+    const { retentionDays, index, fields, removedFields } = logstore
+    const madeFrom = JSON.stringify([retentionDays, index, fields, removedFields])
     if (this.#ensured.get(logstore.id) === madeFrom) return
     await this.#perform(async clients => {
       await ensureTable(clients.service, logstore, deletedIds)

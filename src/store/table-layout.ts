@@ -6,8 +6,11 @@
  * and the zones stand in the types, so that they are UTC days on every host: the indexer cuts its blocks there, and one insert
  * is one part, which is stored wholly or not at all.
  */
+import { type IndexLevel, type Logstore } from '../catalog/model.ts'
+import { fieldColumns, type FieldColumn } from './fields.ts'
+import { quoteIdentifier } from './sql.ts'
 
-/** The columns that an insert names, in the order of a RowBlock's bytes. The other columns compute themselves from `content`. */
+/** The columns that an insert names, in the order of a RowBlock's bytes. The other columns compute themselves. */
 export const insertedColumns = {
   _shard: 'UInt16',
   _offset: 'Int64 CODEC(Delta, ZSTD(1))',
@@ -25,11 +28,53 @@ export const insertedColumns = {
   _error: 'LowCardinality(String)',
 } as const
 
-/** Words are found without regard to case; `LIKE` does not use the index, `ILIKE` and the token functions do. */
-export const indexes = [
-  'INDEX content_text content TYPE text(tokenizer = splitByNonAlpha, preprocessor = lower(content))',
-  'INDEX time_minmax _time TYPE minmax GRANULARITY 1',
-]
+/** How the names of the columns of fields begin; no other column's does. */
+export const fieldPrefix = 'f_'
+
+/** Everything that a table has in columns and indexes, by name; of a column all that stands behind its name. */
+export interface TableLayout {
+  columns: ReadonlyMap<string, string>
+  fields: ReadonlyMap<string, FieldColumn>
+  indexes: ReadonlyMap<string, string>
+}
+
+/** How the table of a logstore is to be, at its level of indexing and with its fields. */
+export function layoutOf({ index, fields }: Pick<Logstore, 'index' | 'fields'>): TableLayout {
+  const wanted = index === 'none' ? new Map<string, FieldColumn>() : fieldColumns(fields)
+  const definitions = [...wanted].map(([name, { type, value }]): [string, string] => {
+    return [name, `${type} DEFAULT ${value} CODEC(ZSTD(1))`]
+  })
+  return {
+    columns: new Map([...Object.entries<string>(insertedColumns), ...definitions]),
+    fields: wanted,
+    indexes: new Map([...timeIndex, ...wordIndexes[index]]),
+  }
+}
+
+const timeIndex: [string, string][] = [['time_minmax', '_time TYPE minmax GRANULARITY 1']]
+
+/**
+ * What finds words, by level. The text index knows every word, without regard to case; `LIKE` does not use it, `ILIKE` and the
+ * token functions do. The filter is 32 KiB for 8192 logs and is asked with `hasToken(lower(content), 'word')`.
+ */
+const wordIndexes: Record<IndexLevel, [string, string][]> = {
+  full: [['content_text', 'content TYPE text(tokenizer = splitByNonAlpha, preprocessor = lower(content))']],
+  light: [['content_bloom', 'lower(content) TYPE tokenbf_v1(32768, 4, 0) GRANULARITY 1']],
+  fields: [],
+  none: [],
+}
+
+/**
+ * The columns of the view of a table with `columns` (name → type): these, and one that `SELECT *` leaves out, `_document`, which
+ * is a log's document whatever its format, for `JSONExtract`.
+ */
+export function viewColumns(columns: ReadonlyMap<string, string>): string {
+  const declared = [...columns].map(([name, type]) => `${quoteIdentifier(name)} ${type}`)
+  return [...declared, "_document String ALIAS if(_fields = '', content, _fields)"].join(', ')
+}
+
+/** The names of all indexes that some level has. */
+export const indexNames: readonly string[] = [...timeIndex, ...Object.values(wordIndexes).flat()].map(([name]) => name)
 
 /**
  * The two fsync settings make "inserted" mean "on disk", which the journal's checkpoint relies on; they cost 3 ms per insert.

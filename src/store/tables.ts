@@ -1,33 +1,30 @@
 /**
- * The tables of logstores: how they are laid out, made, recognised, kept up to date and dropped.
+ * The tables of logstores: how they are made, recognised, kept up to date and dropped.
  *
  * What must stay true: a table is written to or dropped only if its comment says that sluice made it for this very logstore.
- * The comment is JSON: `{"sluice":2,"logstore":"ID"}`, 2 being the version of the layout.
  */
 import { type ClickHouseClient } from '@clickhouse/client'
 import { sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
-import { fieldColumn, fieldDefinitions } from './fields.ts'
-import { indexes, insertedColumns, interval, tableSettings, ttl } from './table-layout.ts'
 import { quoteIdentifier, quoteString, tableNameOf, viewName, type LogstoreName, type TableName } from './sql.ts'
-
-const layoutVersion = 2
+import { interval, layoutOf, tableSettings, ttl, viewColumns } from './table-layout.ts'
+import { checkVersion, planMigration, readTableComment, tableComment, type TableComment } from './table-migration.ts'
 
 /** A definition has some KB; other programs may fill the disk while it is written. */
 const minFreeBytes = 32 * 1024 * 1024
 
 /**
- * Makes the logstore's table and view, or brings them up to date: fields that were added since get their columns, a new
- * retention its TTL. Older rows get a new column's values when they are read.
+ * Makes the logstore's table and view, or brings them up to date: another version's layout, fields and level of indexing, retention.
  *
  * A table that belongs to a logstore of `deletedIds` is dropped first. Rejects with TABLE_NOT_OURS if the name is taken by
- * anything else, with STORE_UNAVAILABLE if the disk is about to be full.
+ * anything else, with TABLE_NEWER if a later sluice made it, with STORE_UNAVAILABLE if the disk is about to be full.
  */
 export async function ensureTable(client: ClickHouseClient, logstore: Logstore, deletedIds: ReadonlySet<string>): Promise<void> {
   await checkRoom(client)
   const name = tableNameOf(logstore)
   let found = await findTable(client, name)
-  if (found?.logstoreId !== undefined && found.logstoreId !== logstore.id && deletedIds.has(found.logstoreId)) {
+  const owner = found?.made?.logstoreId
+  if (owner !== undefined && owner !== logstore.id && deletedIds.has(owner)) {
     await drop(client, name)
     found = undefined
   }
@@ -35,14 +32,16 @@ export async function ensureTable(client: ClickHouseClient, logstore: Logstore, 
     await create(client, logstore, name)
     found = await findTable(client, name)
   }
-  if (found?.logstoreId !== logstore.id)
-    throw sluiceError('TABLE_NOT_OURS', { table: `${name.database}.${name.table}`, found: describeOwner(found) })
+  const table = `${name.database}.${name.table}`
+  if (found?.made?.logstoreId !== logstore.id) throw sluiceError('TABLE_NOT_OURS', { table, found: describeOwner(found) })
+  checkVersion(table, found.made)
   await update(client, logstore, name, found)
   await run(client, `CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(name.viewDatabase)}`)
   // A view keeps the columns it was made with; this one is to have the fields that were added.
+  const columns = viewColumns(await columnTypes(client, name))
   await run(
     client,
-    `CREATE OR REPLACE VIEW ${quoteIdentifier(name.viewDatabase)}.${viewName} AS SELECT * FROM ${quoteTable(name)}`,
+    `CREATE OR REPLACE VIEW ${quoteIdentifier(name.viewDatabase)}.${viewName} (${columns}) AS SELECT * FROM ${quoteTable(name)}`,
   )
 }
 
@@ -63,14 +62,14 @@ async function checkRoom(client: ClickHouseClient): Promise<void> {
 export async function dropTable(client: ClickHouseClient, logstore: LogstoreName): Promise<void> {
   const name = tableNameOf(logstore)
   const found = await findTable(client, name)
-  if (found?.logstoreId === logstore.id) await drop(client, name)
+  if (found?.made?.logstoreId === logstore.id) await drop(client, name)
 }
 
 /** What stands under the name of a logstore's table. */
 interface FoundTable {
   comment: string
-  /** The logstore that the comment names; undefined if the comment is not sluice's. */
-  logstoreId: string | undefined
+  /** What the comment says; undefined if it is not sluice's. */
+  made: TableComment | undefined
   /** The engine's clause with partitions, order, TTL and settings, as ClickHouse writes it. */
   definition: string
 }
@@ -83,42 +82,41 @@ export async function findTable(client: ClickHouseClient, { database, table }: T
     format: 'JSONEachRow',
   })
   const [row] = await answer.json<{ comment: string; definition: string }>()
-  return row === undefined ? undefined : { ...row, logstoreId: readComment(row.comment) }
+  return row === undefined ? undefined : { ...row, made: readTableComment(row.comment) }
 }
 
-async function create(client: ClickHouseClient, { id, fields, retentionDays }: Logstore, name: TableName): Promise<void> {
-  const columns = Object.entries(insertedColumns).map(([column, definition]) => `${column} ${definition}`)
-  for (const [column, definition] of fieldDefinitions(fields)) columns.push(`${quoteIdentifier(column)} ${definition}`)
-  const comment = JSON.stringify({ sluice: layoutVersion, logstore: id })
+async function create(client: ClickHouseClient, logstore: Logstore, name: TableName): Promise<void> {
+  const { columns, indexes } = layoutOf(logstore)
+  const parts = [
+    ...[...columns].map(([column, definition]) => `${quoteIdentifier(column)} ${definition}`),
+    ...[...indexes].map(([index, definition]) => `INDEX ${index} ${definition}`),
+  ]
   await run(client, `CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(name.database)}`)
   // Another process may make it at the same time; the caller looks at what there is afterwards.
   await run(
     client,
-    `CREATE TABLE IF NOT EXISTS ${quoteTable(name)} (${[...columns, ...indexes].join(', ')})
+    `CREATE TABLE IF NOT EXISTS ${quoteTable(name)} (${parts.join(', ')})
      ENGINE = MergeTree PARTITION BY toYYYYMMDD(_received, 'UTC') ORDER BY (_shard, _offset, _index)
-     TTL ${ttl(retentionDays)} SETTINGS ${tableSettings} COMMENT ${quoteString(comment)}`,
+     TTL ${ttl(logstore.retentionDays)} SETTINGS ${tableSettings} COMMENT ${quoteString(tableComment(logstore))}`,
   )
 }
 
 async function update(client: ClickHouseClient, logstore: Logstore, name: TableName, found: FoundTable): Promise<void> {
-  const present = await columnNames(client, name)
-  const missing = logstore.fields.filter(field => !present.has(fieldColumn(field.path)))
-  const wanted = [...Object.entries(insertedColumns).filter(([column]) => !present.has(column)), ...fieldDefinitions(missing)]
-  if (wanted.length > 0) {
-    const additions = wanted.map(([column, definition]) => `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(column)} ${definition}`)
-    await run(client, `ALTER TABLE ${quoteTable(name)} ${additions.join(', ')}`)
-  }
+  for (const commands of planMigration(logstore, await columnTypes(client, name), found.comment))
+    await run(client, `ALTER TABLE ${quoteTable(name)} ${commands}`)
   if (!found.definition.includes(interval(logstore.retentionDays)))
     await run(client, `ALTER TABLE ${quoteTable(name)} MODIFY TTL ${ttl(logstore.retentionDays)}`)
 }
 
-async function columnNames(client: ClickHouseClient, { database, table }: TableName): Promise<Set<string>> {
+/** The columns of the table, by name, in their order. */
+async function columnTypes(client: ClickHouseClient, { database, table }: TableName): Promise<Map<string, string>> {
   const answer = await client.query({
-    query: 'SELECT name FROM system.columns WHERE database = {database:String} AND table = {table:String}',
+    query:
+      'SELECT name, type FROM system.columns WHERE database = {database:String} AND table = {table:String} ORDER BY position',
     query_params: { database, table },
     format: 'JSONEachRow',
   })
-  return new Set((await answer.json<{ name: string }>()).map(({ name }) => name))
+  return new Map((await answer.json<{ name: string; type: string }>()).map(({ name, type }) => [name, type]))
 }
 
 /** The view goes first: without it nothing refers to the table, and a table without a view is seen and finished later. */
@@ -137,17 +135,8 @@ function quoteTable({ database, table }: TableName): string {
   return `${quoteIdentifier(database)}.${quoteIdentifier(table)}`
 }
 
-function readComment(comment: string): string | undefined {
-  try {
-    const parsed = JSON.parse(comment) as { sluice?: unknown; logstore?: unknown } | null
-    return typeof parsed?.sluice === 'number' && typeof parsed.logstore === 'string' ? parsed.logstore : undefined
-  } catch {
-    return undefined
-  }
-}
-
 function describeOwner(found: FoundTable | undefined): string {
   if (found === undefined) return 'it vanished while it was made'
-  if (found.logstoreId !== undefined) return `it belongs to logstore ${found.logstoreId}`
+  if (found.made !== undefined) return `it belongs to logstore ${found.made.logstoreId}`
   return found.comment === '' ? 'it has no comment' : `its comment is ${JSON.stringify(found.comment.slice(0, 100))}`
 }
