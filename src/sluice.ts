@@ -204,7 +204,8 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     entry: new URL('./indexing/main.js', import.meta.url),
     log,
     onStart() {
-      indexer.send({ kind: 'start', journalDirectory, nodeId: journal.id, indexed: journal.indexed, logLevel: config.log.level })
+      const { id: nodeId, indexed } = journal
+      indexer.send({ kind: 'start', journalDirectory, nodeId, indexed, ...config.indexing, logLevel: config.log.level })
       tellCatalog()
       indexer.send({ kind: 'store', connection })
       indexer.send({ kind: 'durable', limit: journal.readLimit })

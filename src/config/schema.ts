@@ -116,6 +116,14 @@ export function createConfigSchema(directory: string) {
         .describe('when a log is acknowledged: always after it is on disk, or before, to be on disk after syncIntervalMs'),
       syncIntervalMs: duration(1).default(100).describe('with interval: how much of what was acknowledged a power cut may take'),
     }),
+    indexing: section({
+      memoryBytes: size(2 ** 24)
+        .default(96 * 2 ** 20)
+        .describe('memory for logs on their way from the journal to the store'),
+      flushMs: duration(10)
+        .default(300)
+        .describe('how long a log waits for others to be stored with it; longer, up to 5 s, if many logstores have logs'),
+    }),
     quotas: section({
       ...quota,
       projects: z

@@ -13,12 +13,11 @@ import { type ParkedEnd } from '../journal/parked-file.ts'
 import { listParkedLogstores, removeParked } from '../journal/parked-parts.ts'
 import { JournalReader, type ReadLimit } from '../journal/reader.ts'
 import { type Store } from '../store/store.ts'
-import { Decoders } from './decoders.ts'
+import { Freshness } from './freshness.ts'
+import { InsertPace } from './insert-pace.ts'
 import { LogstoreRoute } from './logstore-route.ts'
 import { type FromIndexer } from './messages.ts'
 
-/** The bytes of rows that wait for all tables together; beyond them reading waits until they are stored. */
-const MAX_WAITING_BYTES = 96 * 1024 * 1024
 /** How long a call to the store that is under way is waited for at the end. */
 const STOP_MS = 1000
 /** What was parked is told this late: any number of logstores may be parked a little at a time. */
@@ -35,9 +34,11 @@ export class Indexer {
   readonly #bootId = randomUUID()
   readonly #log: Log
   readonly #tell: (message: FromIndexer) => void
+  readonly #memoryBytes: number
+  readonly #pace: InsertPace
+  readonly #freshness = new Freshness()
   readonly #routes = new Map<string, LogstoreRoute>()
   readonly #logstores = new Map<string, Logstore>()
-  readonly #decoders = new Decoders()
   /** By logstore id, as the checkpoint says; the routes know better once they have begun. */
   readonly #stored: Record<string, number>
   #limit: ReadLimit = { position: 0, segment: 0 }
@@ -63,6 +64,10 @@ export class Indexer {
     indexed: Indexed
     store: Store
     nodeId: string
+    /** The memory that rows of all tables together may take; beyond it reading waits until they are stored. */
+    memoryBytes: number
+    /** How long rows wait for others at least, to be stored together. */
+    flushMs: number
     log: Log
     tell: (message: FromIndexer) => void
   }) {
@@ -75,6 +80,8 @@ export class Indexer {
     this.#stored = { ...options.indexed.stored }
     this.#reported = options.indexed.place.position
     this.#nodeId = options.nodeId
+    this.#memoryBytes = options.memoryBytes
+    this.#pace = new InsertPace({ minAgeMs: options.flushMs })
     this.#log = options.log
     this.#tell = options.tell
   }
@@ -164,7 +171,14 @@ export class Indexer {
   #isMemoryFull(): boolean {
     let bytes = 0
     for (const route of this.#routes.values()) bytes += route.bytes
-    return bytes > MAX_WAITING_BYTES
+    return bytes > this.#memoryBytes
+  }
+
+  /** How many logstores have rows that are not stored. */
+  #countBusy(): number {
+    let busy = 0
+    for (const { bytes } of this.#routes.values()) if (bytes > 0) busy++
+    return busy
   }
 
   async #drain(): Promise<void> {
@@ -179,12 +193,13 @@ export class Indexer {
     const route = new LogstoreRoute({
       store: this.#store,
       logstore,
-      decoder: () => this.#decoders.get(this.#logstores.get(logstore.id) ?? logstore),
       nodeId: this.#nodeId,
       bootId: this.#bootId,
       storedEntry: this.#stored[logstore.id] ?? -1,
       deletedIds: () => new Set(this.#deleted.map(({ id }) => id)),
       storedBlocks: () => this.#storedBlocks,
+      pace: this.#pace,
+      busyTables: () => this.#countBusy(),
       log: this.#log,
       files: this.#files,
       directory: this.#directory,
@@ -196,7 +211,8 @@ export class Indexer {
       isMemoryFull: () => this.#isMemoryFull(),
       onStored: rows => {
         this.#storedBlocks++
-        this.#report(rows)
+        this.#freshness.add(rows, Date.now())
+        this.#report(rows.rows)
       },
       onParked: () => (this.#reportTimer ??= setTimeout(() => this.#report(0), REPORT_MS)),
       onParkedBytes: bytes => this.#tell({ kind: 'parked', logstoreId: logstore.id, bytes }),
@@ -224,7 +240,7 @@ export class Indexer {
       this.#stored[logstoreId] = storedEntry
       if (parkedEnd !== undefined) parked[logstoreId] = parkedEnd
     }
-    this.#tell({ kind: 'indexed', indexed: { place, stored: this.#stored, parked }, rows })
+    this.#tell({ kind: 'indexed', indexed: { place, stored: this.#stored, parked }, rows, freshness: this.#freshness.take() })
   }
 
   /** Drops the tables of deleted logstores, as far as the store answers. */

@@ -50,6 +50,8 @@ const NOTICEABLE_BYTES = 256 * 1024
 
 export class LogstoreRoute {
   readonly #options: LogstoreRouteOptions
+  /** As the catalog has it now. */
+  #logstore: Logstore
   readonly #abort = new AbortController()
   readonly #parked: ParkedEntries
   /** Undefined while entries go straight. */
@@ -67,10 +69,17 @@ export class LogstoreRoute {
 
   constructor(options: LogstoreRouteOptions) {
     this.#options = options
+    this.#logstore = options.logstore
     const { files, nodeId: journalId, parkedDirectory: directory, logstore, reported, journalEntry, log } = options
     this.#parked = new ParkedEntries({ files, directory, journalId, logstoreId: logstore.id, reported, journalEntry, log })
     this.#writer = this.#createWriter(options.storedEntry)
     if (options.parkFrom !== undefined) this.#park(options.parkFrom)
+  }
+
+  /** The logstore is another one by now, of the same id. */
+  setLogstore(logstore: Logstore): void {
+    this.#logstore = logstore
+    this.#writer.setLogstore(logstore)
   }
 
   /** Everything up to this entry is in the table. */
@@ -104,12 +113,6 @@ export class LogstoreRoute {
     this.#adding = undefined
   }
 
-  /** The logstore's settings have changed. */
-  setLogstore(logstore: Logstore): void {
-    this.#options.logstore = logstore
-    this.#writer.setLogstore(logstore)
-  }
-
   /** Resolves when everything that was added is in the table, or parked as far as it can be. */
   async drain(): Promise<void> {
     if (this.#parker === undefined) await this.#writer.drain()
@@ -126,22 +129,16 @@ export class LogstoreRoute {
 
   /** How the log names the logstore. */
   get #names(): { project: string; logstore: string } {
-    const { project, name } = this.#options.logstore
+    const { project, name } = this.#logstore
     return { project, logstore: name }
   }
 
   #createWriter(storedEntry: number): TableWriter {
-    const { store, logstore, decoder, nodeId, bootId, deletedIds, storedBlocks, log, onStored } = this.#options
+    const { onStored } = this.#options
     const writer: TableWriter = new TableWriter({
-      store,
-      logstore,
-      decoder,
-      nodeId,
-      bootId,
+      ...this.#options,
+      logstore: this.#logstore,
       storedEntry,
-      deletedIds,
-      storedBlocks,
-      log,
       onStored: rows => {
         this.#tellProblem({ table: null })
         onStored(rows)

@@ -20,9 +20,8 @@ const send = runAsChild<ToIndexer, FromIndexer>({
   onMessage(message) {
     switch (message.kind) {
       case 'start': {
-        const { journalDirectory: directory, nodeId, indexed, logLevel } = message
-        log.level = logLevel
-        indexer = new Indexer({ files: nodeFiles, directory, indexed, store, nodeId, log, tell: send })
+        log.level = message.logLevel
+        indexer = new Indexer({ ...message, files: nodeFiles, directory: message.journalDirectory, store, log, tell: send })
         void indexer.run().catch(async (error: unknown) => {
           log.fatal({ err: error }, 'the journal cannot be read; what was acknowledged stays in it')
           await indexer?.stop(GRACE_MS)

@@ -6,10 +6,20 @@ import { type DeletedLogstore, type Logstore } from '../catalog/model.ts'
 import { type Indexed } from '../journal/checkpoint.ts'
 import { type ReadLimit } from '../journal/reader.ts'
 import { type StoreConnection } from '../store/connection.ts'
+import { type FreshnessCounts } from './freshness.ts'
 
 export type ToIndexer =
   /** The first message: where the journal is and from where on to read it. */
-  | { kind: 'start'; journalDirectory: string; nodeId: string; indexed: Indexed; logLevel: LogLevel }
+  | {
+      kind: 'start'
+      journalDirectory: string
+      nodeId: string
+      indexed: Indexed
+      /** As `Indexer` takes them. */
+      memoryBytes: number
+      flushMs: number
+      logLevel: LogLevel
+    }
   /** Sent before any entry of a new logstore may be read, and after each change. */
   | { kind: 'catalog'; logstores: readonly Logstore[]; deleted: readonly DeletedLogstore[] }
   /** Where the store answers now; undefined while it does not. */
@@ -18,7 +28,8 @@ export type ToIndexer =
   | { kind: 'durable'; limit: ReadLimit }
 
 export type FromIndexer =
-  | { kind: 'indexed'; indexed: Indexed; rows: number }
+  /** So far it has come; with the rows that were stored since it said so last, and how long they took. */
+  | { kind: 'indexed'; indexed: Indexed; rows: number; freshness: FreshnessCounts }
   /** The table of a deleted logstore is gone. */
   | { kind: 'dropped'; logstoreId: string }
   /** The bytes of the files that hold the parked logs of a logstore: those that wait until its table can be written. */

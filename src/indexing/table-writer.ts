@@ -3,7 +3,7 @@
  *
  * Rows gather in a block until it is large or old enough; then the block is one insert, and the next one gathers. A block holds
  * rows in journal order and of one UTC day of arrival only, so that it becomes one part of the table: a part is there as a
- * whole or not at all. After a start, and after any insert of which it is not known what became, whatever may still
+ * whole or not at all. It holds all rows of an offset or none. After a start, and after any insert of which it is not known what became, whatever may still
  * run is killed and the table is asked what it holds; the work goes on from there.
  */
 import { randomUUID } from 'node:crypto'
@@ -11,17 +11,17 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import { SluiceError, sluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
 import { type Logstore } from '../catalog/model.ts'
-import { type Decoder } from '../decoding/decoder.ts'
+import { Decoder } from '../decoding/decoder.ts'
 import { type DecodedEntry, type Place } from '../journal/format.ts'
 import { RowBlock } from '../store/row-block.ts'
 import { insertQueryPrefix, type Store } from '../store/store.ts'
+import { BlockInsert } from './block-insert.ts'
+import { type InsertPace } from './insert-pace.ts'
 import { rowsOf } from './rows.ts'
 
 export interface TableWriterOptions {
   store: Store
   logstore: Logstore
-  /** What reads the logstore's logs, as its settings are now. */
-  decoder: () => Decoder
   /** Tells this node's inserts from those of others. */
   nodeId: string
   /** Drawn at each start of the indexer. */
@@ -32,9 +32,12 @@ export interface TableWriterOptions {
   deletedIds: () => ReadonlySet<string>
   /** How many blocks were stored, of all tables: tells whether the store works while this table does not. */
   storedBlocks: () => number
+  pace: InsertPace
+  /** How many tables have rows that are not stored. */
+  busyTables: () => number
   log: Log
-  /** Called when a block is in the table, with its rows. */
-  onStored: (rows: number) => void
+  /** Called when a block is in the table. */
+  onStored: (rows: RowBlock) => void
   /** Called with what keeps the table from being written, and with null when it is written again. */
   onProblem: (problem: string | null) => void
   /** Called, maybe more than once, when the problem is this table's alone and others should not wait for it any longer. */
@@ -44,12 +47,12 @@ export interface TableWriterOptions {
 /** Larger blocks cost the engine less CPU per row, until its memory is the limit. */
 const BLOCK_ROWS = 50_000
 const BLOCK_BYTES = 12 * 1024 * 1024
-/** A log is searchable within a second: a block waits this long for more rows. */
-const BLOCK_AGE_MS = 300
 const FIRST_RETRY_MS = 200
 const LAST_RETRY_MS = 10_000
-/** How long a problem of this table alone may last while nobody waits for it. */
+/** How long a problem of this table alone may last while nobody waits for it; and how long others wait while a block is divided. */
 const BROKEN_MS = 10_000
+/** A call that takes longer and fails is this table's problem if the store answers others. */
+const HANG_MS = 60_000
 /** After as many rows other tables, timers and answers get their turn: that many take some milliseconds. */
 const TURN_ROWS = 2000
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -66,6 +69,9 @@ interface Block {
 
 export class TableWriter {
   readonly #options: TableWriterOptions
+  /** As the catalog has it now. */
+  #logstore: Logstore
+  #decoder: Decoder
   readonly #abort = new AbortController()
   /** By shard, what is in the table already: offsets up to these, and none received later; known once the table was asked. */
   #stored: { offsets: Map<number, number>; receivedMs: Map<number, number> } | undefined
@@ -82,6 +88,8 @@ export class TableWriter {
   #acting: Promise<unknown> = Promise.resolve()
   /** Since when every call has failed for a reason that is this table's own; undefined if the last one did not. */
   #brokenSince: number | undefined
+  /** Since when a block is stored piece by piece; undefined if none is. */
+  #dividingSince: number | undefined
   /** How many calls of `add` and `drain` wait for the store. */
   #waiting = 0
   /** Rows since others had their turn. */
@@ -89,6 +97,8 @@ export class TableWriter {
 
   constructor(options: TableWriterOptions) {
     this.#options = options
+    this.#logstore = options.logstore
+    this.#decoder = createDecoder(options.logstore)
     this.#storedEntry = options.storedEntry
   }
 
@@ -106,14 +116,16 @@ export class TableWriter {
     return this.#abort.signal.aborted
   }
 
-  /** The bytes of the rows that are not in the table yet. */
+  /** The memory of the rows that are not in the table yet. */
   get bytes(): number {
-    return (this.#gathering?.rows.bytes ?? 0) + (this.#inserting?.rows.bytes ?? 0)
+    return (this.#gathering?.rows.heldBytes ?? 0) + (this.#inserting?.rows.heldBytes ?? 0)
   }
 
-  /** The logstore's settings have changed: a table that is looked at from now on is made as they say. */
+  /** The logstore is another one by now, of the same id; the table follows before the next insert. */
   setLogstore(logstore: Logstore): void {
-    this.#options.logstore = logstore
+    // To compile patterns takes time, and the logstores come anew with each change of any of them.
+    if (decodingOf(logstore) !== decodingOf(this.#logstore)) this.#decoder = createDecoder(logstore)
+    this.#logstore = logstore
   }
 
   /**
@@ -130,17 +142,25 @@ export class TableWriter {
     const day = Math.floor(entry.receivedMs / DAY_MS)
     if (this.#gathering !== undefined && this.#gathering.day !== day) await this.#waitFor(this.flush())
     if (this.isStopped) return
-    for (const row of rowsOf(entry, storedOffset, this.#options.decoder())) {
-      const { rows } = this.#blockFor(entry, begin, day)
-      rows.append(row)
-      if (rows.rows >= BLOCK_ROWS || rows.bytes >= BLOCK_BYTES) await this.#waitFor(this.flush())
-      else if (++this.#rowsOfTurn >= TURN_ROWS) await this.#giveTurn()
-      else continue
-      if (this.isStopped) return
+    for (const row of rowsOf(entry, storedOffset, this.#decoder)) {
+      this.#rowsOfTurn++
+      // Only where an offset begins, with index 0, may a block end: also for the timer, so nothing is awaited anywhere else.
+      if (row.index === 0) {
+        if (this.#isFull) await this.#waitFor(this.flush())
+        else if (this.#rowsOfTurn >= TURN_ROWS) await this.#giveTurn()
+        if (this.isStopped) return
+      }
+      this.#blockFor(entry, begin, day).rows.append(row)
     }
-    if (this.isStopped) return
     this.#blockFor(entry, begin, day).lastEntry = entry.number
-    this.#timer ??= setTimeout(() => void this.flush(), BLOCK_AGE_MS)
+    if (this.#isFull) return this.#waitFor(this.flush())
+    const { pace, busyTables } = this.#options
+    this.#timer ??= setTimeout(() => void this.flush(), pace.ageMs(busyTables()))
+  }
+
+  get #isFull(): boolean {
+    const rows = this.#gathering?.rows
+    return rows !== undefined && (rows.rows >= BLOCK_ROWS || rows.bytes >= BLOCK_BYTES)
   }
 
   /** The block that gathers. One that begins in the middle of an entry has the entry before for its last until it is through. */
@@ -185,29 +205,47 @@ export class TableWriter {
   }
 
   async #store(block: Block): Promise<void> {
-    const { store, logstore, nodeId, bootId } = this.#options
-    const token = `${bootId}:${logstore.id}:${++this.#blocks}`
-    let isRepeat = false
-    await this.#retry(async () => {
-      if (block.rows.rows === 0 || (isRepeat && (await this.#isStored(block)))) return
-      isRepeat = true
-      await store.insert(logstore, block.rows, { queryId: `${insertQueryPrefix(logstore, nodeId)}${randomUUID()}`, token })
+    const { store, nodeId, bootId, pace, log, onStored } = this.#options
+    const logstore = this.#logstore
+    const { signal } = this.#abort
+    const insert = new BlockInsert({
+      rows: block.rows,
+      token: `${bootId}:${logstore.id}:${++this.#blocks}`,
+      table: {
+        insert: (rows, token) =>
+          pace.run(async () => {
+            if (signal.aborted) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the indexer stops' })
+            await store.insert(logstore, rows, { queryId: `${insertQueryPrefix(logstore, nodeId)}${randomUUID()}`, token })
+          }),
+        highestOffsets: () => store.highestOffsets(logstore),
+        settle: () => this.#askTable(),
+      },
+      isStopped: () => signal.aborted,
+      onStep: isStored => this.#handleStep(isStored),
     })
-    if (this.#abort.signal.aborted) return
+    await this.#retry(async () => {
+      await this.#ensureTable()
+      await insert.run()
+    })
+    this.#dividingSince = undefined
+    if (signal.aborted) return
+    if (insert.refused > 0)
+      log.warn({ ...this.#names, logs: insert.refused }, 'logs that the store refuses are stored with the reason in _error')
     this.#storedEntry = block.lastEntry
     this.#inserting = undefined
-    this.#options.onStored(block.rows.rows)
+    onStored(block.rows)
   }
 
-  /** Whether a block that was sent before is in the table: as a whole, since it is one part. */
-  async #isStored(block: Block): Promise<boolean> {
-    const stored = await this.#askTable()
-    return [...block.rows.highestOffsets].every(([shard, offset]) => (stored.get(shard) ?? -1) >= offset)
+  /** A piece of the block that is being inserted was stored or refused. */
+  #handleStep(isStored: boolean): void {
+    if (isStored) this.#brokenSince = undefined
+    else this.#dividingSince ??= Date.now()
+    this.#reportIfBroken()
   }
 
   async #askForStored() {
     const offsets = await this.#askTable()
-    return { offsets, receivedMs: await this.#options.store.newestReceived(this.#options.logstore) }
+    return { offsets, receivedMs: await this.#options.store.newestReceived(this.#logstore) }
   }
 
   /**
@@ -215,16 +253,26 @@ export class TableWriter {
    * while in one journal offsets and times grow together. So it is not there, and would be skipped as if it were.
    */
   async #refuse(shard: number, offset: number): Promise<void> {
-    const { project, name } = this.#options.logstore
-    await this.#retry(() => Promise.reject(sluiceError('TABLE_AHEAD', { project, logstore: name, shard, offset })))
+    await this.#retry(() => Promise.reject(sluiceError('TABLE_AHEAD', { ...this.#names, shard, offset })))
   }
 
   /** What the table holds when none of this node's inserts runs any more. */
   async #askTable(): Promise<Map<number, number>> {
-    const { store, logstore, nodeId, deletedIds } = this.#options
-    await store.ensureTable(logstore, deletedIds())
-    await store.resolveInserts(logstore, nodeId)
-    return store.highestOffsets(logstore)
+    const { store, nodeId } = this.#options
+    await this.#ensureTable()
+    await store.resolveInserts(this.#logstore, nodeId)
+    return store.highestOffsets(this.#logstore)
+  }
+
+  /** Costs nothing while the table is known to be as the logstore is now. */
+  #ensureTable(): Promise<void> {
+    return this.#options.store.ensureTable(this.#logstore, this.#options.deletedIds())
+  }
+
+  /** How the log names the logstore. */
+  get #names(): { project: string; logstore: string } {
+    const { project, name } = this.#logstore
+    return { project, logstore: name }
   }
 
   /** Waits for the store on behalf of somebody whom this holds up. */
@@ -239,8 +287,16 @@ export class TableWriter {
   }
 
   #reportIfBroken(): void {
-    if (this.#brokenSince === undefined) return
-    if (this.#waiting > 0 || Date.now() - this.#brokenSince >= BROKEN_MS) this.#options.onBroken()
+    const hasLasted = (since = Infinity): boolean => Date.now() - since >= BROKEN_MS
+    const isBroken = this.#brokenSince !== undefined && (this.#waiting > 0 || hasLasted(this.#brokenSince))
+    if (isBroken || (this.#waiting > 0 && hasLasted(this.#dividingSince))) this.#options.onBroken()
+  }
+
+  #answersOthers(): Promise<boolean> {
+    return this.#options.store.ping().then(
+      () => true,
+      () => false,
+    )
   }
 
   /** Does it until it succeeds, or until `stop`; then undefined. */
@@ -249,6 +305,7 @@ export class TableWriter {
     /** How many blocks of all tables had been stored when it failed last. */
     let storedBefore = Infinity
     for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(2 * waitMs, LAST_RETRY_MS)) {
+      const begunMs = performance.now()
       try {
         const acting = act()
         this.#acting = acting
@@ -257,15 +314,14 @@ export class TableWriter {
         if (waitMs > FIRST_RETRY_MS) this.#options.onProblem(null)
         return result
       } catch (error) {
-        const { log, logstore, onProblem, storedBlocks } = this.#options
+        const { log, onProblem, storedBlocks } = this.#options
+        if (signal.aborted) break
         const problem = (error as Error).message
-        log.warn(
-          { project: logstore.project, logstore: logstore.name, problem },
-          'a logstore cannot be indexed now; it is tried again',
-        )
+        log.warn({ ...this.#names, problem }, 'a logstore cannot be indexed now; it is tried again')
         onProblem(problem)
         // A store that is away stores nothing of others either.
-        const isOwn = isRefusal(error) || storedBlocks() > storedBefore
+        const hung = performance.now() - begunMs >= HANG_MS
+        const isOwn = isRefusal(error) || storedBlocks() > storedBefore || (hung && (await this.#answersOthers()))
         storedBefore = storedBlocks()
         this.#brokenSince = isOwn ? (this.#brokenSince ?? Date.now()) : undefined
         this.#reportIfBroken()
@@ -274,6 +330,15 @@ export class TableWriter {
     }
     return undefined
   }
+}
+
+function createDecoder({ format, masks }: Logstore): Decoder {
+  return new Decoder(format, masks)
+}
+
+/** What a logstore's decoder is made from. */
+function decodingOf({ format, masks }: Logstore): string {
+  return JSON.stringify([format, masks])
 }
 
 /** Whether the store answers, and does not want this. */

@@ -5,7 +5,8 @@
  * little endian, a String as its length (LEB128) and its bytes, DateTime64(3) as an Int64 of milliseconds, an Array or a Map as
  * the number of its values or pairs (LEB128) and these. Strings are bytes, whatever they hold. Encoding this costs Node a fifth of JSON.
  *
- * One block is reused for insert after insert: its buffer grows to what the largest needed and stays.
+ * Rows are added at the end only, and the rows of an offset stand together. What was added can be sent in parts: a slice is a block of
+ * its own on the same bytes.
  */
 
 /** One log as it is stored. May be one object that is filled anew for each row; nothing of it is kept. */
@@ -45,25 +46,24 @@ export interface RowHeader {
 const minTimeMs = Date.UTC(1900, 0, 1)
 const maxTimeMs = Date.UTC(2300, 0, 1) - 1
 
-const initialBytes = 64 * 1024
-/** The fixed-width columns of a row, _shard to _received. */
-const fixedBytes = 2 + 8 + 4 + 8 + 8 + 8
+/** Little, since hundreds of logstores may have a few rows each. */
+const initialBytes = 16 * 1024
+/** Where a row has its first columns, _shard to _received, which are of fixed width. */
+const offsetAt = 2
+const receivedAt = offsetAt + 8 + 4 + 8 + 8
+const fixedBytes = receivedAt + 8
 /** The most bytes of a length: LEB128 of a number below 2^35. */
 const maxLengthBytes = 5
 
 export class RowBlock {
-  /** Rows stand in the first `#position` bytes; what lies behind is of earlier lives. */
+  /** Rows stand in the first `#position` bytes; what lies behind is of earlier lives, or another slice's. */
   #buffer = Buffer.allocUnsafeSlow(initialBytes)
   #position = 0
-  #rows = 0
-  /** 0 while there are no rows. */
-  #firstEntry = 0
-  #lastEntry = 0
-  /** By shard. Rows of a shard come in the order of their offsets, so the last is the highest. */
-  readonly #highestOffsets = new Map<number, number>()
+  /** Where each row begins, and behind them nothing. */
+  readonly #starts: number[] = []
 
   get rows(): number {
-    return this.#rows
+    return this.#starts.length
   }
 
   /** How many bytes an insert of this block sends. */
@@ -71,25 +71,68 @@ export class RowBlock {
     return this.#position
   }
 
-  get firstEntry(): number {
-    return this.#firstEntry
+  /** How much memory it takes. */
+  get heldBytes(): number {
+    return this.#buffer.length
   }
 
-  get lastEntry(): number {
-    return this.#lastEntry
-  }
-
-  /** The highest offset in the block, by shard. Changes with the block. */
-  get highestOffsets(): ReadonlyMap<number, number> {
-    return this.#highestOffsets
-  }
-
-  /** The encoded rows: a view, good until the next `append` or `clear`. */
+  /** The encoded rows: a view, good until the block is changed. */
   get encoded(): Buffer {
     return this.#buffer.subarray(0, this.#position)
   }
 
+  /** The shard of a row of the block, counted from 0. */
+  shardAt(row: number): number {
+    return this.#buffer.readUInt16LE(this.#starts[row]!)
+  }
+
+  offsetAt(row: number): number {
+    return readInt64(this.#buffer, this.#starts[row]! + offsetAt)
+  }
+
+  /** When a row of the block was received, in milliseconds since 1970. */
+  receivedMsAt(row: number): number {
+    return readInt64(this.#buffer, this.#starts[row]! + receivedAt)
+  }
+
+  /** Whether a row is the first of its offset; true also for the end of the block. */
+  beginsOffset(row: number): boolean {
+    if (row === 0 || row === this.rows) return true
+    return this.offsetAt(row) !== this.offsetAt(row - 1) || this.shardAt(row) !== this.shardAt(row - 1)
+  }
+
+  /** The rows from `begin` up to `end`, as a block on the same bytes: good until this one is changed. */
+  slice(begin: number, end: number): RowBlock {
+    const slice = new RowBlock()
+    const first = this.#startOf(begin)
+    slice.#buffer = this.#buffer.subarray(first, this.#startOf(end))
+    slice.#position = slice.#buffer.length
+    for (let row = begin; row < end; row++) slice.#starts.push(this.#starts[row]! - first)
+    return slice
+  }
+
+  /** A copy of the block in which every row has an error: those that have none get this one. */
+  withError(error: string): RowBlock {
+    const copy = new RowBlock()
+    for (let row = 0; row < this.rows; row++) {
+      copy.#starts.push(copy.#position)
+      const bytes = this.#buffer.subarray(this.#startOf(row), this.#startOf(row + 1))
+      // The error is the last column, and none ends with a zero: that is the length of an empty one.
+      const hasError = bytes.at(-1) !== 0
+      copy.#copyBytes(hasError ? bytes : bytes.subarray(0, -1))
+      if (!hasError) copy.#writeText(error)
+    }
+    return copy
+  }
+
+  /** Takes the rows from `row` on out of the block again. */
+  truncate(row: number): void {
+    this.#position = this.#startOf(row)
+    this.#starts.length = row
+  }
+
   append(row: Row): void {
+    this.#starts.push(this.#position)
     this.#reserve(fixedBytes)
     const buffer = this.#buffer
     let position = buffer.writeUInt16LE(row.shard, this.#position)
@@ -106,20 +149,16 @@ export class RowBlock {
     this.#writeText(row.fields)
     this.#writeTags(row.tags)
     this.#writeText(row.error)
-
-    if (this.#rows === 0) this.#firstEntry = row.entry
-    this.#lastEntry = row.entry
-    this.#rows += 1
-    this.#highestOffsets.set(row.shard, row.offset)
   }
 
-  /** Empties the block and keeps its buffer. Only when the insert of it has ended: its bytes are sent from this buffer. */
-  clear(): void {
-    this.#position = 0
-    this.#rows = 0
-    this.#firstEntry = 0
-    this.#lastEntry = 0
-    this.#highestOffsets.clear()
+  #startOf(row: number): number {
+    return this.#starts[row] ?? this.#position
+  }
+
+  #copyBytes(bytes: Uint8Array): void {
+    this.#reserve(bytes.length)
+    this.#buffer.set(bytes, this.#position)
+    this.#position += bytes.length
   }
 
   #writeHeaders(headers: readonly RowHeader[]): void {
@@ -170,6 +209,10 @@ function storableTime(timeMs: number): number {
 function writeInt64(buffer: Buffer, value: number, position: number): number {
   const high = Math.floor(value / 2 ** 32)
   return buffer.writeInt32LE(high, buffer.writeUInt32LE(value - high * 2 ** 32, position))
+}
+
+function readInt64(buffer: Buffer, position: number): number {
+  return buffer.readInt32LE(position + 4) * 2 ** 32 + buffer.readUInt32LE(position)
 }
 
 function writeLength(buffer: Buffer, length: number, position: number): number {

@@ -49,6 +49,11 @@ export function queryError(error: unknown): SluiceError {
   return unavailable(error)
 }
 
+/** True if the store had not the memory for it: for less it may have. */
+export function isOutOfMemory(error: unknown): boolean {
+  return error instanceof SluiceError && error.cause instanceof ClickHouseError && error.cause.code === '241'
+}
+
 /** True if ClickHouse said that the table or its database is not there. */
 export function isMissingTable(error: unknown): boolean {
   return error instanceof ClickHouseError && (error.type === 'UNKNOWN_TABLE' || error.type === 'UNKNOWN_DATABASE')

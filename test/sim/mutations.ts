@@ -107,12 +107,40 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'insert-repeated-blindly',
     about: 'a block is inserted again without asking whether it is in the table',
-    changes: [{ file: 'src/indexing/table-writer.js', from: '(isRepeat && (await this.#isStored(block)))', to: 'false' }],
+    changes: [
+      {
+        file: 'src/indexing/block-insert.js',
+        from: 'piece.begin = this.#firstMissing(piece, stored);',
+        to: '',
+      },
+    ],
   },
   {
     name: 'inserts-left-running',
     about: 'the table is asked what it holds while an earlier insert may still add to it',
-    changes: [{ file: 'src/indexing/table-writer.js', from: 'await store.resolveInserts(logstore, nodeId);', to: '' }],
+    changes: [{ file: 'src/indexing/table-writer.js', from: 'await store.resolveInserts(this.#logstore, nodeId);', to: '' }],
+  },
+  {
+    name: 'refused-passed-over',
+    about: 'a log that is refused is left out',
+    changes: [
+      {
+        file: 'src/indexing/block-insert.js',
+        from: 'return isRefused ? [{ begin, end, error: failure.message }] : undefined;',
+        to: 'return isRefused ? [] : undefined;',
+      },
+    ],
+  },
+  {
+    name: 'later-half-first',
+    about: 'of a block that is divided the later half is stored first',
+    changes: [
+      {
+        file: 'src/indexing/block-insert.js',
+        from: 'return [{ begin: middle, end }, { begin, end: middle }];',
+        to: 'return [{ begin, end: middle }, { begin: middle, end }];',
+      },
+    ],
   },
   {
     name: 'indexed-too-far',

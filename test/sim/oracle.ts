@@ -107,8 +107,8 @@ export class Oracle {
       this.#fail(`${batch.id} is acknowledged at the offsets ${[...fate.acknowledged.keys()].join(' and ')}`)
   }
 
-  /** Rows have come into a table. */
-  stores(table: Table, rows: readonly StoredRow[]): void {
+  /** Rows have come into a table; those have an error that `isPoisonous` says so of, and no others. */
+  stores(table: Table, rows: readonly StoredRow[], isPoisonous: (row: StoredRow) => boolean): void {
     let stored = this.#stored.get(table.id)
     if (stored === undefined) this.#stored.set(table.id, (stored = new Set()))
     const days = new Set(rows.map(({ receivedMs }) => Math.floor(receivedMs / DAY_MS)))
@@ -119,7 +119,7 @@ export class Oracle {
       stored.add(place)
       const known = this.#known.get(idOf(row.content.toString('latin1')))
       if (known?.fates.get(table.id) === undefined) this.#fail(`the row ${describe(row)} was never sent to its logstore`)
-      else if (row.error !== '' || !known.batch.values.includes(row.content.toString()))
+      else if ((row.error !== '') !== isPoisonous(row) || !known.batch.values.includes(row.content.toString()))
         this.#fail(`the row ${describe(row)} is not what was sent: ${row.error}`)
     }
   }

@@ -170,7 +170,8 @@ export class SimulatedServer {
       setTimeout(() => this.startIndexer(), 100 + random.below(1000))
     })
     const { id: nodeId, indexed } = journal
-    indexer.tell({ kind: 'start', journalDirectory: JOURNAL, nodeId, indexed, logLevel: 'silent' })
+    const settings = { memoryBytes: 96 * 2 ** 20, flushMs: 300 }
+    indexer.tell({ kind: 'start', journalDirectory: JOURNAL, nodeId, indexed, ...settings, logLevel: 'silent' })
     this.#tellCatalog()
     this.tellStore()
     indexer.tell({ kind: 'durable', limit: journal.readLimit })
@@ -268,14 +269,12 @@ class IndexerProcess {
     switch (message.kind) {
       case 'start': {
         const { files, store, fail } = this.#options
-        const { journalDirectory: directory, nodeId, indexed } = message
         const tell = (said: FromIndexer): void => this.#toServer.send(said)
         this.#indexer = new Indexer({
+          ...message,
           files: this.process.filesOf(files),
-          directory,
-          indexed,
+          directory: message.journalDirectory,
           store: store.clientFor(this.process),
-          nodeId,
           log: silentLog,
           tell,
         })

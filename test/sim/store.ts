@@ -4,11 +4,13 @@
  *     a call      is lost before it does anything · does its work and its answer is lost · takes its time · succeeds
  *     an insert   is one part: its rows come all at once or never; it goes on after its caller has given up, and lands
  *                 whenever it likes, unless it is killed before
+ *     a log       may be one that is refused, by itself and in every insert that holds it, unless it comes with an error
  *     the server  is not reached for a while, or restarts: then what was running has landed or is gone
  *
  * Tokens count for nothing here: an insert that is sent twice is stored twice, which the oracle does not forgive.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { crc32c } from '../../protocol/records/crc32c.ts'
 import { sluiceError } from '../../src/base/errors.ts'
 import { type DeletedLogstore, type Logstore } from '../../src/catalog/model.ts'
 import { type RowBlock } from '../../src/store/row-block.ts'
@@ -54,6 +56,8 @@ export interface SimulatedStoreOptions {
 export class SimulatedStore {
   /** One in so many calls fails; none if 0. */
   failEvery = 0
+  /** About one in so many logs is refused; none if 0. */
+  refuseEvery = 0
   /** False while nobody reaches it. */
   isReachable = true
   readonly tables = new Map<string, Table>()
@@ -62,6 +66,11 @@ export class SimulatedStore {
 
   constructor(options: SimulatedStoreOptions) {
     this.#options = options
+  }
+
+  /** Whether a log is refused as long as it has no error: always, or never. */
+  isPoisonous({ content }: StoredRow): boolean {
+    return this.refuseEvery > 0 && crc32c(content) % this.refuseEvery === 0
   }
 
   /** How many inserts have begun and are not over. */
@@ -122,6 +131,10 @@ export class SimulatedStore {
     const fails = this.#fails()
     const fate = fails ? random.pick(['refused', 'given up', 'given up', 'answer lost', 'broken'] as const) : 'stored'
     if (fate === 'refused') throw this.#lost(what, 'before')
+    if (rows.some(row => row.error === '' && this.isPoisonous(row))) {
+      trace.add('store', `${what} is refused`)
+      throw sluiceError('STORE_REFUSED', { problem: 'a value cannot be read' })
+    }
     const table = this.tables.get(`${logstore.project}/${logstore.name}`)
     if (table === undefined) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the table is gone' })
     const landed = this.#run({ queryId, table, rows }, fate === 'given up' ? random.pick([50, 1000, 20_000]) : random.below(60))

@@ -41,6 +41,7 @@ export class Troubles {
     const { random, store } = options
     this.#storms = random.pick([0, 1, 2, 4])
     store.failEvery = random.pick([0, 4, 12])
+    store.refuseEvery = random.pick([0, 0, 4, 20])
   }
 
   async run(): Promise<void> {

@@ -102,7 +102,7 @@ class World {
       onCall: () => {
         if (this.#storeCallsLeft-- <= 0) this.#endLife()
       },
-      onStored: (table, rows) => this.#oracle.stores(table, rows),
+      onStored: (table, rows) => this.#oracle.stores(table, rows, row => this.#store.isPoisonous(row)),
     })
     this.#disk = new Disk(random, trace)
     this.#network = new Network({ random, trace, oracle: this.#oracle })

@@ -60,11 +60,16 @@ export class MemoryTables {
   readonly broken = new Map<string, Breakage>()
   /** Which inserts end with a lost connection although they were made. */
   losesAnswer: () => boolean = () => false
+  /** Logs that hold this are refused, unless they have an error. */
+  poison = '\0'
+  /** Called before each insert. */
+  onInsert: (rows: readonly StoredRow[]) => void = () => {}
 
   /** Tables that hold the same, and whose fate is their own. */
   copy(): MemoryTables {
     const copy = new MemoryTables()
     for (const [id, rows] of this.#rows) copy.#rows.set(id, rows)
+    copy.poison = this.poison
     return copy
   }
 
@@ -104,8 +109,12 @@ export class MemoryTables {
           return newest
         },
         insert: async ({ id }, block) => {
+          const rows = readRows(Buffer.from(block.encoded))
+          this.onInsert(rows)
           await call(id, 'not ours', 'refuses', 'away')
-          this.#rows.set(id, [...this.rows(id), ...readRows(Buffer.from(block.encoded))])
+          if (rows.some(({ content, error }) => error === '' && content.includes(this.poison)))
+            throw sluiceError('STORE_REFUSED', { problem: 'a value cannot be read' })
+          this.#rows.set(id, [...this.rows(id), ...rows])
           await call(id)
           if (this.losesAnswer()) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the connection is gone' })
         },
@@ -146,7 +155,8 @@ export function startIndexer(
     else running.problems.set(told.logstoreId, told.problem)
   }
   const options = { files, directory: DIRECTORY, indexed: structuredClone(journal.indexed), nodeId: journal.id }
-  const indexer = new Indexer({ ...options, store, log: silentLog, tell })
+  const settings = { memoryBytes: 96 * 2 ** 20, flushMs: 300 }
+  const indexer = new Indexer({ ...options, ...settings, store, log: silentLog, tell })
   const running: Running = { indexer, parkedBytes: new Map(), problems: new Map(), dropped: [] }
   indexer.run().catch((error: Error) => (running.failure = error))
   indexer.setCatalog(logstores, [])

@@ -46,30 +46,62 @@ describe('RowBlock', () => {
   it('knows what it holds', () => {
     const block = new RowBlock()
     assert.deepEqual([block.rows, block.bytes], [0, 0])
-    block.append(makeRow(1, { shard: 2, offset: 10, entry: 5 }))
-    block.append(makeRow(2, { shard: 1, offset: 3, entry: 6 }))
-    block.append(makeRow(3, { shard: 2, offset: 11, entry: 7 }))
-    assert.equal(block.rows, 3)
-    assert.equal(block.firstEntry, 5)
-    assert.equal(block.lastEntry, 7)
+    const receivedMs = 2 ** 40 + 7
+    block.append(makeRow(1, { shard: 65_535, offset: 2 ** 53 - 1, receivedMs }))
+    block.append(makeRow(2, { shard: 1, offset: 3, index: 0, receivedMs: receivedMs + 1 }))
+    block.append(makeRow(3, { shard: 1, offset: 3, index: 1, receivedMs: receivedMs + 1 }))
+    block.append(makeRow(4, { shard: 2, offset: 3, receivedMs: receivedMs + 1 }))
+    assert.equal(block.rows, 4)
     assert.equal(block.bytes, block.encoded.length)
-    assert.deepEqual([...block.highestOffsets].toSorted(), [
-      [1, 3],
-      [2, 11],
-    ])
+    const rows = [0, 1, 2, 3]
+    assert.deepEqual(
+      rows.map(row => [block.shardAt(row), block.offsetAt(row), block.receivedMsAt(row) - receivedMs]),
+      [[65_535, 2 ** 53 - 1, 0], [1, 3, 1], [1, 3, 1], [2, 3, 1]], // prettier-ignore
+    )
+    assert.deepEqual([...rows, 4].map(row => block.beginsOffset(row)), [true, true, false, true, true]) // prettier-ignore
   })
 
-  it('is as new after it was cleared', () => {
+  it('has the same bytes in slices as in one piece, through slices of slices', () => {
     const block = new RowBlock()
-    block.append(makeRow(1, { shard: 2, entry: 5, content: Buffer.alloc(1000, 'x') }))
-    block.clear()
-    assert.deepEqual([block.rows, block.bytes, block.firstEntry, block.lastEntry, block.highestOffsets.size], [0, 0, 0, 0, 0])
-    const row = makeRow(9)
-    block.append(row)
+    const rows = Array.from({ length: 20 }, (_, number) => makeRow(number, { content: Buffer.alloc(number * 7, number) }))
+    for (const row of rows) block.append(row)
+    const middle = block.slice(3, 17)
+    assert.equal(middle.rows, 14)
+    assert.equal(middle.offsetAt(0), 3)
+    const pieces = [block.slice(0, 3), middle.slice(0, 5), middle.slice(5, 5), middle.slice(5, 14), block.slice(17, 20)]
+    assert.deepEqual(Buffer.concat(pieces.map(({ encoded }) => encoded)), block.encoded)
+    assert.deepEqual(
+      pieces.map(piece => piece.rows),
+      [3, 5, 0, 9, 3],
+    )
+  })
+
+  it('gives an error to every row that has none, and changes nothing else', () => {
+    const block = new RowBlock()
+    const expected = new RowBlock()
+    for (const [number, error] of ['', 'bad', '', 'x'.repeat(300)].entries()) {
+      block.append(makeRow(number, { timeMs: 1, receivedMs: 2, error }))
+      expected.append(makeRow(number, { timeMs: 1, receivedMs: 2, error: error === '' ? 'refused: é' : error }))
+    }
+    const before = Buffer.from(block.encoded)
+    const marked = block.withError('refused: é')
+    assert.deepEqual(marked.encoded, expected.encoded)
+    assert.equal(marked.rows, 4)
+    assert.deepEqual(block.encoded, before)
+  })
+
+  it('is as new when everything was taken out of it again', () => {
+    const block = new RowBlock()
+    block.append(makeRow(1, { content: Buffer.alloc(1000, 'x') }))
+    const first = Buffer.from(block.encoded)
+    block.append(makeRow(2, { content: Buffer.alloc(100_000, 'y') }))
+    block.truncate(1)
+    assert.deepEqual([block.rows, block.encoded], [1, first])
+    block.truncate(0)
+    assert.deepEqual([block.rows, block.bytes], [0, 0])
     const fresh = new RowBlock()
-    fresh.append(row)
+    for (const one of [block, fresh]) one.append(makeRow(9, { timeMs: 1, receivedMs: 1 }))
     assert.deepEqual(block.encoded, fresh.encoded)
-    assert.equal(block.firstEntry, 9)
   })
 
   it('grows without touching what it holds', () => {
