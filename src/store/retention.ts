@@ -55,7 +55,7 @@ async function storedDays(client: ClickHouseClient, { database, table }: TableNa
 
 async function dropDay(client: ClickHouseClient, logstore: Logstore, name: TableName, day: string): Promise<void> {
   const found = await findTable(client, name)
-  if (found?.logstoreId !== logstore.id)
+  if (found?.made?.logstoreId !== logstore.id)
     throw sluiceError('TABLE_NOT_OURS', { table: `${name.database}.${name.table}`, found: 'it was replaced' })
   // The server's guard against dropping large partitions is for people.
   await client.command({
