@@ -14,6 +14,10 @@ export interface StoreConnection {
   password: string
   queryUsername: string
   queryPassword: string
+  /** The certificates of the authorities that the server's one may be from, in PEM; those of the system if absent. */
+  ca?: string | undefined
+  /** The name of the cluster, if the server is one of its servers. */
+  cluster?: string | undefined
 }
 
 export interface Clients {
@@ -25,9 +29,10 @@ export interface Clients {
 const requestTimeoutMs = 120_000
 
 export function openClients(connection: StoreConnection): Clients {
+  const { queryUsername, queryPassword } = connection
   return {
-    service: open(connection.url, connection.username, connection.password),
-    query: open(connection.url, connection.queryUsername, connection.queryPassword),
+    service: openClient(connection),
+    query: openClient(connection, { username: queryUsername, password: queryPassword }),
   }
 }
 
@@ -36,13 +41,20 @@ export async function closeClients({ service, query }: Clients): Promise<void> {
   await Promise.all([service.close(), query.close()])
 }
 
-function open(url: string, username: string, password: string): ClickHouseClient {
+/** A client of the service user, or of another, at the address or at another host with its port. */
+export function openClient(
+  { url, username, password, ca }: StoreConnection,
+  other: { host?: string; username?: string; password?: string } = {},
+): ClickHouseClient {
+  const address = new URL(url)
+  if (other.host !== undefined) address.hostname = other.host.includes(':') ? `[${other.host}]` : other.host
   return createClient({
-    url,
-    username,
-    password,
+    url: address,
+    username: other.username ?? username,
+    password: other.password ?? password,
     request_timeout: requestTimeoutMs,
     // By default the client writes each failing statement to standard error, literals and all. We report failures ourselves.
     log: { level: ClickHouseLogLevel.OFF },
+    ...(ca !== undefined && { tls: { ca_cert: Buffer.from(ca) } }),
   })
 }

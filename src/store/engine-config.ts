@@ -2,7 +2,7 @@
  * The files that the embedded engine is started with: its settings, and its users with what each may do.
  *
  * The values are measured for 400 MB of memory on two cores and are scaled from there. What must stay true: nobody without a
- * password gets in, and the query user reads sluice's databases and nothing else, no file, no address, no setting that matters.
+ * password gets in, and the query user reads sluice's views and nothing else, no table, no file, no address, no setting that matters.
  */
 import { createHash } from 'node:crypto'
 import { type StoreConnection } from './connection.ts'
@@ -101,7 +101,7 @@ export function formatEngineUsers(users: EngineUsers, memoryBytes: number): stri
         'GRANT SELECT ON system.processes',
         'GRANT SELECT ON system.parts',
       ]),
-      [users.queryUsername]: user(users.queryPassword, 'query', ['GRANT SELECT ON p_*.*', 'GRANT SELECT ON q_*.*']),
+      [users.queryUsername]: user(users.queryPassword, 'query', ['GRANT SELECT ON q_*.*']),
     },
   })
 }

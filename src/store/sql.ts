@@ -2,7 +2,7 @@
  * Names and literals in SQL: what the databases and tables are called, and how text is quoted where it cannot be a parameter.
  *
  *     p_PROJECT              database of a project; one table per logstore, named as the logstore
- *     q_PROJECT/LOGSTORE     database of one view, `log`, so that a person's SQL calls every logstore's table `log`
+ *     q_PROJECT/LOGSTORE     database of its view `log`, so that a person's SQL calls every logstore's table `log` (`views.ts`)
  *
  * The prefixes keep projects apart from the server's own databases, and are what the embedded engine's grants are made of. A
  * "/" is in no name, so the second form is unambiguous.
@@ -53,4 +53,9 @@ export function quoteString(text: string): string {
 /** Text as an identifier. */
 export function quoteIdentifier(text: string): string {
   return `\`${text.replace(/[\\`]/g, '\\$&')}\``
+}
+
+/** Names are quoted in some statements, as ClickHouse does not take parameters in all of them (`CREATE OR REPLACE VIEW`). */
+export function quoteTable({ database, table }: TableName): string {
+  return `${quoteIdentifier(database)}.${quoteIdentifier(table)}`
 }

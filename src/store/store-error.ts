@@ -20,12 +20,17 @@ const passingCodes = new Set([
   '242', // TABLE_IS_READ_ONLY: a replica that lost its coordination
   '243', // NOT_ENOUGH_SPACE
   '252', // TOO_MANY_PARTS: merges are behind
+  '279', // ALL_CONNECTION_TRIES_FAILED: a server of the cluster is away
   '285', // TOO_FEW_LIVE_REPLICAS
   '319', // UNKNOWN_STATUS_OF_INSERT
   '394', // QUERY_WAS_CANCELLED: by the KILL QUERY of a restart
   '473', // DEADLOCK_AVOIDED
+  '517', // CANNOT_ASSIGN_ALTER: a replica has not heard of an earlier change yet
   '999', // KEEPER_EXCEPTION
 ])
+
+/** NETWORK_ERROR and ALL_CONNECTION_TRIES_FAILED. */
+const lostServerCodes = new Set(['210', '279'])
 
 /** Rights and passwords are the operator's to mend; the logs wait. */
 const accessCodes = new Set(['192', '193', '194', '497', '516'])
@@ -42,11 +47,15 @@ export function storeError(error: unknown): SluiceError {
   return sluiceError('STORE_REFUSED', { problem: problemOf(error) }, error)
 }
 
-/** The error of a statement that a person wrote: whatever ClickHouse answered, the statement is to be changed. */
+/**
+ * The error of a statement that a person wrote: whatever ClickHouse answered, the statement is to be changed, unless another server
+ * that it takes to answer it is away.
+ */
 export function queryError(error: unknown): SluiceError {
   if (error instanceof SluiceError) return error
-  if (error instanceof ClickHouseError) return sluiceError('STORE_REFUSED', { problem: problemOf(error) }, error)
-  return unavailable(error)
+  if (!(error instanceof ClickHouseError)) return unavailable(error)
+  const code = lostServerCodes.has(error.code) ? 'STORE_UNAVAILABLE' : 'STORE_REFUSED'
+  return sluiceError(code, { problem: problemOf(error) }, error)
 }
 
 /** True if the store had not the memory for it: for less it may have. */
@@ -69,7 +78,11 @@ function connectionProblem(error: Error): string {
 }
 
 function problemOf(error: ClickHouseError): string {
-  const line = error.message.split('\n', 1)[0]!.trim()
+  // What another server of a cluster said.
+  const line = error.message
+    .split('\n', 1)[0]!
+    .trim()
+    .replace(/^Received from \S+ DB::Exception: /, '')
   const sentence = line.length > maxProblemCharacters ? `${line.slice(0, maxProblemCharacters)}…` : line
   return error.type === undefined ? sentence : `${sentence} (${error.type})`
 }

@@ -1,16 +1,16 @@
 /**
  * The store: the logs that were indexed, one table per logstore, in a ClickHouse that is reached over HTTP.
  *
- * Embedded or remote makes no difference here. The address may change at any time, as the embedded engine gets a new port with
+ * Embedded, a server or a cluster makes no difference here: there are hosts, one or more (`cluster.ts`). The address may change at any time, as the embedded engine gets a new port with
  * each start: `connect` gives it, and calls under way at that moment reject with STORE_UNAVAILABLE like any lost connection.
  * Every call can: whoever has to get through tries again.
  */
 import { type ClickHouseClient } from '@clickhouse/client'
-import { randomUUID } from 'node:crypto'
 import { addAbortSignal, Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type SluiceError, sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
+import { Hosts, hostOf, onEachHost, onEveryHost, type Host } from './cluster.ts'
 import { closeClients, openClients, type Clients, type StoreConnection } from './connection.ts'
 import { trimTable, type Trimmed } from './retention.ts'
 import { type RowBlock } from './row-block.ts'
@@ -19,6 +19,7 @@ import { isMissingTable, queryError, storeError } from './store-error.ts'
 import { insertedColumns } from './table-layout.ts'
 import { dropTable, ensureTable } from './tables.ts'
 import { createAnswerStream, newestLogsSql, refuseFileFunction } from './user-query.ts'
+import { userQueryId } from './views.ts'
 
 export interface InsertOptions {
   /** Begins with `insertQueryPrefix`, so that the insert can be found and ended; used for one insert only. */
@@ -59,9 +60,15 @@ const defaultMaxSeconds = 30
 const killDeadlineMs = 60_000
 const killPollMs = 50
 
+/** What leads to ClickHouse as long as it has one address. */
+interface Access extends Clients {
+  hosts: Hosts
+  cluster: string | undefined
+}
+
 export class Store {
   /** Undefined while no address is known. */
-  #clients: Clients | undefined
+  #access: Access | undefined
   /** The tables known to be there and up to date on this connection: by the logstore's id, what they were made from. */
   readonly #ensured = new Map<string, string>()
 
@@ -71,22 +78,23 @@ export class Store {
 
   /** Says where ClickHouse answers from now on; undefined while it does not. Ends what is under way on the old connection. */
   connect(connection: StoreConnection | undefined): void {
-    const old = this.#clients
-    this.#clients = connection === undefined ? undefined : openClients(connection)
+    const old = this.#access
+    this.#access = connection === undefined ? undefined : openAccess(connection)
     this.#ensured.clear()
-    if (old !== undefined) void closeClients(old)
+    if (old !== undefined) void closeAccess(old)
   }
 
   async close(): Promise<void> {
-    const old = this.#clients
-    this.#clients = undefined
-    if (old !== undefined) await closeClients(old)
+    const old = this.#access
+    this.#access = undefined
+    if (old !== undefined) await closeAccess(old)
   }
 
-  /** Rejects with STORE_UNAVAILABLE unless ClickHouse answers and knows us. */
+  /** Rejects with STORE_UNAVAILABLE unless ClickHouse answers, on every host, and knows both users. */
   async ping(): Promise<void> {
-    await this.#perform(async ({ service }) => {
-      await service.command({ query: 'SELECT 1 FORMAT Null' })
+    await this.#perform(async ({ hosts, query }) => {
+      await onEveryHost(await hosts.lookUp(), ({ client }) => client.command({ query: 'SELECT 1 FORMAT Null' }))
+      await query.command({ query: 'SELECT 1 FORMAT Null' })
     })
   }
 
@@ -99,9 +107,11 @@ export class Store {
     const { retentionDays, index, fields, removedFields } = logstore
     const madeFrom = JSON.stringify([retentionDays, index, fields, removedFields])
     if (this.#ensured.get(logstore.id) === madeFrom) return
-    await this.#perform(async clients => {
-      await ensureTable(clients.service, logstore, deletedIds)
-      if (clients === this.#clients) this.#ensured.set(logstore.id, madeFrom)
+    await this.#perform(async access => {
+      const { cluster } = access
+      const hosts = await access.hosts.lookUp()
+      await onEachHost(hosts, host => ensureTable({ host, hosts, cluster }, logstore, deletedIds))
+      if (access === this.#access) this.#ensured.set(logstore.id, madeFrom)
     })
   }
 
@@ -112,9 +122,10 @@ export class Store {
    * `highestOffsets`, tell. The block must not change until this has ended.
    */
   async insert(logstore: LogstoreName, block: RowBlock, { queryId, token }: InsertOptions): Promise<void> {
-    await this.#perform(async ({ service }) => {
+    await this.#perform(async ({ hosts }) => {
+      const { client } = hostOf(await hosts.list(), token)
       try {
-        const { stream } = await service.exec({
+        const { stream } = await client.exec({
           query: insertSql,
           query_params: tableParams(logstore),
           query_id: queryId,
@@ -138,41 +149,35 @@ export class Store {
    * nothing may be under way that still adds to it.
    */
   async resolveInserts(logstore: LogstoreName, nodeId: string): Promise<void> {
-    const query_params = { prefix: insertQueryPrefix(logstore, nodeId) }
-    await this.#perform(async ({ service }) => {
-      const deadline = Date.now() + killDeadlineMs
-      for (;;) {
-        await service.command({ query: 'KILL QUERY WHERE startsWith(query_id, {prefix:String}) SYNC', query_params })
-        const query = 'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})'
-        const [row] = await selectRows<{ running: string | number }>(service, query, query_params)
-        if (Number(row?.running) === 0) return
-        if (Date.now() > deadline) throw sluiceError('STORE_UNAVAILABLE', { problem: 'an earlier insert does not end' })
-        await delay(killPollMs)
-      }
+    const prefix = insertQueryPrefix(logstore, nodeId)
+    await this.#perform(async ({ hosts }) => {
+      await onEveryHost(await hosts.lookUp(), ({ client }) => endQueries(client, prefix))
     })
   }
 
   /** The highest stored offset of each shard; without the shards, or the table, that hold nothing. */
   async highestOffsets(logstore: LogstoreName): Promise<Map<number, number>> {
-    const query = 'SELECT _shard AS shard, max(_offset) AS offset FROM {database:Identifier}.{table:Identifier} GROUP BY _shard'
-    const rows = await this.#select<{ shard: number; offset: string | number }>(logstore, query)
-    return new Map(rows.map(({ shard, offset }) => [shard, Number(offset)]))
+    const query = 'SELECT _shard AS shard, max(_offset) AS value FROM {database:Identifier}.{table:Identifier} GROUP BY _shard'
+    return highestOf(await this.#select<ShardValue>(logstore, query))
   }
 
   /** When the newest log of each shard was received, ms since 1970; without the shards that hold nothing. */
   async newestReceived(logstore: LogstoreName): Promise<Map<number, number>> {
     const query =
-      'SELECT _shard AS shard, toUnixTimestamp64Milli(max(_received)) AS receivedMs FROM {database:Identifier}.{table:Identifier} ' +
+      'SELECT _shard AS shard, toUnixTimestamp64Milli(max(_received)) AS value FROM {database:Identifier}.{table:Identifier} ' +
       'GROUP BY _shard'
-    const rows = await this.#select<{ shard: number; receivedMs: string | number }>(logstore, query)
-    return new Map(rows.map(({ shard, receivedMs }) => [shard, Number(receivedMs)]))
+    return highestOf(await this.#select<ShardValue>(logstore, query))
   }
 
   /** How many logs are stored. */
   async count(logstore: LogstoreName): Promise<number> {
     const query = 'SELECT count() AS logs FROM {database:Identifier}.{table:Identifier}'
-    const [row] = await this.#select<{ logs: string | number }>(logstore, query)
-    return Number(row?.logs ?? 0)
+    const answers = await this.#select<{ logs: string | number }>(logstore, query)
+    // Replicas hold the same logs, and one may be behind.
+    const byShard = new Map<number, number>()
+    for (const { host, rows } of answers)
+      byShard.set(host.shard, Math.max(byShard.get(host.shard) ?? 0, Number(rows[0]?.logs ?? 0)))
+    return [...byShard.values()].reduce((sum, logs) => sum + logs, 0)
   }
 
   /** Drops the oldest days of the logstore until it is within its `maxBytes`; the newest day stays. */
@@ -182,9 +187,9 @@ export class Store {
 
   /** Drops the logstore's table with all its logs, and its view; a table that is not this very logstore's is left alone. */
   async dropLogstore(logstore: LogstoreName): Promise<void> {
-    await this.#perform(async ({ service }) => {
+    await this.#perform(async ({ hosts }) => {
       this.#ensured.delete(logstore.id)
-      await dropTable(service, logstore)
+      await onEachHost(await hosts.lookUp(), ({ client }) => dropTable(client, logstore))
     })
   }
 
@@ -205,7 +210,7 @@ export class Store {
     return this.#perform(async clients => {
       if (sql !== undefined) await refuseFileFunction(clients.query, sql)
       signal?.throwIfAborted()
-      const queryId = `sluice-query:${randomUUID()}`
+      const queryId = userQueryId(logstore.project)
       try {
         const { stream, response_headers } = await clients.query.exec({
           query: sql ?? newestLogsSql,
@@ -228,29 +233,68 @@ export class Store {
     }, queryError)
   }
 
-  async #select<Row>(logstore: LogstoreName, query: string): Promise<Row[]> {
-    return this.#perform(async ({ service }) => {
-      try {
-        return await selectRows<Row>(service, query, tableParams(logstore))
-      } catch (error) {
-        if (isMissingTable(error)) return []
-        throw error
-      }
-    })
+  /** What each host answers; no rows where there is no table. */
+  async #select<Row>(logstore: LogstoreName, query: string): Promise<{ host: Host; rows: Row[] }[]> {
+    return this.#perform(async ({ hosts }) =>
+      onEveryHost(await hosts.list(), async host => {
+        try {
+          return { host, rows: await selectRows<Row>(host.client, query, tableParams(logstore)) }
+        } catch (error) {
+          if (isMissingTable(error)) return { host, rows: [] }
+          throw error
+        }
+      }),
+    )
   }
 
-  /** Runs `work` with the clients of the moment; what it rejects with becomes an error of sluice's table, except an abort. */
+  /** Runs `work` with the access of the moment; what it rejects with becomes an error of sluice's table, except an abort. */
   async #perform<Result>(
-    work: (clients: Clients) => Promise<Result>,
+    work: (access: Access) => Promise<Result>,
     translate: (error: unknown) => SluiceError = storeError,
   ): Promise<Result> {
-    const clients = this.#clients
-    if (clients === undefined) throw sluiceError('STORE_UNAVAILABLE', { problem: 'it is not running yet' })
+    const access = this.#access
+    if (access === undefined) throw sluiceError('STORE_UNAVAILABLE', { problem: 'it is not running yet' })
     try {
-      return await work(clients)
+      return await work(access)
     } catch (error) {
       throw error instanceof Error && error.name === 'AbortError' ? error : translate(error)
     }
+  }
+}
+
+function openAccess(connection: StoreConnection): Access {
+  const clients = openClients(connection)
+  return { ...clients, hosts: new Hosts(connection, clients.service), cluster: connection.cluster }
+}
+
+async function closeAccess(access: Access): Promise<void> {
+  await Promise.all([closeClients(access), access.hosts.close()])
+}
+
+/** A number for a shard of the logstore. Large ones come as text. */
+interface ShardValue {
+  shard: number
+  value: string | number
+}
+
+/** The highest value of each shard that any host knows: a block is on one of them, and its replicas may not have it yet. */
+function highestOf(answers: readonly { rows: readonly ShardValue[] }[]): Map<number, number> {
+  const highest = new Map<number, number>()
+  for (const { rows } of answers)
+    for (const { shard, value } of rows) highest.set(shard, Math.max(highest.get(shard) ?? -Infinity, Number(value)))
+  return highest
+}
+
+/** Ends all queries whose ids begin with `prefix` and resolves when none is left. */
+async function endQueries(client: ClickHouseClient, prefix: string): Promise<void> {
+  const deadline = Date.now() + killDeadlineMs
+  for (;;) {
+    await client.command({ query: 'KILL QUERY WHERE startsWith(query_id, {prefix:String}) SYNC', query_params: { prefix } })
+    const query = 'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})'
+    const [row] = await selectRows<{ running: string | number }>(client, query, { prefix })
+    if (Number(row?.running) === 0) return
+    if (Date.now() > deadline) throw sluiceError('STORE_UNAVAILABLE', { problem: 'an earlier insert does not end' })
+    await delay(killPollMs)
   }
 }
 

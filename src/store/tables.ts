@@ -6,20 +6,32 @@
 import { type ClickHouseClient } from '@clickhouse/client'
 import { sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
-import { quoteIdentifier, quoteString, tableNameOf, viewName, type LogstoreName, type TableName } from './sql.ts'
+import { tableEngine, type Host } from './cluster.ts'
+import { quoteIdentifier, quoteString, quoteTable, tableNameOf, type LogstoreName, type TableName } from './sql.ts'
 import { interval, layoutOf, tableSettings, ttl, viewColumns } from './table-layout.ts'
 import { checkVersion, planMigration, readTableComment, tableComment, type TableComment } from './table-migration.ts'
+import { replaceViews } from './views.ts'
 
 /** A definition has some KB; other programs may fill the disk while it is written. */
 const minFreeBytes = 32 * 1024 * 1024
 
+/** Where a table is: on a server that stands alone, or on one of a cluster. */
+export interface Placement {
+  host: Host
+  /** All servers of the cluster, or the one. */
+  hosts: readonly Host[]
+  cluster: string | undefined
+}
+
 /**
- * Makes the logstore's table and view, or brings them up to date: another version's layout, fields and level of indexing, retention.
+ * Makes the logstore's table and view on one server, or brings them up to date: another version's layout, fields and level of indexing,
+ * retention.
  *
  * A table that belongs to a logstore of `deletedIds` is dropped first. Rejects with TABLE_NOT_OURS if the name is taken by
  * anything else, with TABLE_NEWER if a later sluice made it, with STORE_UNAVAILABLE if the disk is about to be full.
  */
-export async function ensureTable(client: ClickHouseClient, logstore: Logstore, deletedIds: ReadonlySet<string>): Promise<void> {
+export async function ensureTable(placement: Placement, logstore: Logstore, deletedIds: ReadonlySet<string>): Promise<void> {
+  const { client } = placement.host
   await checkRoom(client)
   const name = tableNameOf(logstore)
   let found = await findTable(client, name)
@@ -29,20 +41,19 @@ export async function ensureTable(client: ClickHouseClient, logstore: Logstore, 
     found = undefined
   }
   if (found === undefined) {
-    await create(client, logstore, name)
+    await create(placement, logstore, name)
     found = await findTable(client, name)
   }
   const table = `${name.database}.${name.table}`
   if (found?.made?.logstoreId !== logstore.id) throw sluiceError('TABLE_NOT_OURS', { table, found: describeOwner(found) })
   checkVersion(table, found.made)
   await update(client, logstore, name, found)
-  await run(client, `CREATE DATABASE IF NOT EXISTS ${quoteIdentifier(name.viewDatabase)}`)
-  // A view keeps the columns it was made with; this one is to have the fields that were added.
-  const columns = viewColumns(await columnTypes(client, name))
-  await run(
-    client,
-    `CREATE OR REPLACE VIEW ${quoteIdentifier(name.viewDatabase)}.${viewName} (${columns}) AS SELECT * FROM ${quoteTable(name)}`,
-  )
+  await replaceViews(client, {
+    logstore,
+    name,
+    columns: viewColumns(await columnTypes(client, name)),
+    cluster: placement.cluster,
+  })
 }
 
 /**
@@ -85,7 +96,9 @@ export async function findTable(client: ClickHouseClient, { database, table }: T
   return row === undefined ? undefined : { ...row, made: readTableComment(row.comment) }
 }
 
-async function create(client: ClickHouseClient, logstore: Logstore, name: TableName): Promise<void> {
+async function create({ host, hosts, cluster }: Placement, logstore: Logstore, name: TableName): Promise<void> {
+  const { client } = host
+  const engine = cluster === undefined ? 'MergeTree' : await tableEngine(host, hosts, logstore.id)
   const { columns, indexes } = layoutOf(logstore)
   const parts = [
     ...[...columns].map(([column, definition]) => `${quoteIdentifier(column)} ${definition}`),
@@ -96,7 +109,7 @@ async function create(client: ClickHouseClient, logstore: Logstore, name: TableN
   await run(
     client,
     `CREATE TABLE IF NOT EXISTS ${quoteTable(name)} (${parts.join(', ')})
-     ENGINE = MergeTree PARTITION BY toYYYYMMDD(_received, 'UTC') ORDER BY (_shard, _offset, _index)
+     ENGINE = ${engine} PARTITION BY toYYYYMMDD(_received, 'UTC') ORDER BY (_shard, _offset, _index)
      TTL ${ttl(logstore.retentionDays)} SETTINGS ${tableSettings} COMMENT ${quoteString(tableComment(logstore))}`,
   )
 }
@@ -128,11 +141,6 @@ async function drop(client: ClickHouseClient, name: TableName): Promise<void> {
 
 async function run(client: ClickHouseClient, query: string): Promise<void> {
   await client.command({ query })
-}
-
-/** Names are quoted in these statements, as ClickHouse does not take parameters in all of them (`CREATE OR REPLACE VIEW`). */
-function quoteTable({ database, table }: TableName): string {
-  return `${quoteIdentifier(database)}.${quoteIdentifier(table)}`
 }
 
 function describeOwner(found: FoundTable | undefined): string {

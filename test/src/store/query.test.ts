@@ -84,6 +84,14 @@ describe('Store.query', () => {
       'the users': 'SELECT * FROM system.users',
       'the queries of others': 'SELECT * FROM system.processes',
       'the settings of the server': 'SELECT * FROM system.server_settings',
+      'the rights of others': 'SELECT * FROM system.grants',
+      'the log of the engine': 'SELECT * FROM system.text_log',
+      'what was asked before': 'SELECT * FROM system.query_log',
+      'the disks of the machine': 'SELECT * FROM system.disks',
+      'the clusters of the server': 'SELECT * FROM system.clusters',
+      'the macros of the server': 'SELECT * FROM system.macros',
+      'the keeper': "SELECT * FROM system.zookeeper WHERE path = '/'",
+      'the stacks of the server': 'SELECT * FROM system.stack_trace',
       'a file as a table': "SELECT * FROM file('/etc/passwd', 'LineAsString')",
       'a file as a value': "SELECT file('/etc/passwd')",
       'a file by a quoted name': "SELECT `file`('/etc/passwd'), \"file\"('/etc/passwd')",
@@ -98,6 +106,8 @@ describe('Store.query', () => {
       'a local data lake': "SELECT * FROM icebergLocal('/etc')",
       'a file as the target of the answer': "SELECT 1 INTO OUTFILE '/tmp/sluice-must-not-be'",
       'another server': "SELECT * FROM remote('127.0.0.1', 'system', 'one')",
+      'another server over TLS': "SELECT * FROM remoteSecure('127.0.0.1', 'system', 'one')",
+      'a cluster': "SELECT * FROM clusterAllReplicas('default', 'system', 'one')",
       'a program': "SELECT * FROM executable('true', 'TSV', 'a String')",
       MySQL: "SELECT * FROM mysql('127.0.0.1:3306', 'd', 't', 'u', 'p')",
       PostgreSQL: "SELECT * FROM postgresql('127.0.0.1:5432', 'd', 't', 'u', 'p')",
@@ -140,6 +150,54 @@ describe('Store.query', () => {
       await assert.rejects(store.query({ logstore, sql }), { code: 'STORE_REFUSED' })
       assert.equal(requests, 0)
       server.close()
+    })
+  })
+
+  describe("another project's logs", () => {
+    const other = makeLogstore({ id: 'secrets', project: 'web-shop_12' })
+
+    before(async () => {
+      await insertRows(store, other, [{ content: Buffer.from('a secret') }])
+      assert.equal((await ask(store, other)).length, 1)
+    })
+
+    after(() => store.dropLogstore(other))
+
+    const sources = {
+      'the view': '`q_web-shop_12/secrets`.log',
+      'the table': '`p_web-shop_12`.secrets',
+      'all views': "merge(REGEXP('q_.*'), 'log')",
+      'all tables': "merge(REGEXP('p_.*'), '.*')",
+      'the parts of the table': "mergeTreeIndex('p_web-shop_12', 'secrets')",
+      'the words of the table': "mergeTreeTextIndex('p_web-shop_12', 'secrets', 'content_text')",
+      'the view, in a subquery': '(SELECT * FROM `q_web-shop_12/secrets`.log)',
+      'the view, beside the own one': '(SELECT * FROM log UNION ALL SELECT * FROM `q_web-shop_12/secrets`.log)',
+    }
+    for (const [what, source] of Object.entries(sources))
+      for (const sql of [`SELECT * FROM ${source}`, `SELECT count() FROM ${source}`, `EXPLAIN PLAN SELECT * FROM ${source}`])
+        it(`cannot be read: ${what}: ${sql.slice(0, 12)}`, async () => {
+          const run = async () => text(await store.query({ logstore, sql }))
+          await assert.rejects(run, { code: 'STORE_REFUSED', message: /own project only|Not enough privileges/ })
+        })
+
+    it('cannot be found out by asking questions about them', async () => {
+      for (const sql of [
+        "SELECT 1 IN (SELECT throwIf(content = 'a secret') FROM `q_web-shop_12/secrets`.log)",
+        "SELECT count() FROM log AS a JOIN `q_web-shop_12/secrets`.log AS b ON throwIf(b.content = 'a secret') = 0",
+        'SELECT (SELECT any(content) FROM `q_web-shop_12/secrets`.log)',
+        'SELECT content IN `q_web-shop_12/secrets`.log FROM log',
+      ]) {
+        const run = async () => text(await store.query({ logstore, sql }))
+        await assert.rejects(run, { code: 'STORE_REFUSED', message: /own project only/ })
+      }
+    })
+
+    it('may be read with those of the same project', async () => {
+      const sibling = makeLogstore({ id: 'sibling', project: other.project })
+      await insertRows(store, sibling, [{ content: Buffer.from('a public log') }])
+      const sql = 'SELECT content FROM log UNION ALL SELECT content FROM `q_web-shop_12/secrets`.log ORDER BY content'
+      assert.deepEqual(await ask(store, sibling, sql), [{ content: 'a public log' }, { content: 'a secret' }])
+      await store.dropLogstore(sibling)
     })
   })
 
