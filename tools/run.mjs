@@ -45,6 +45,11 @@ const tasks = {
     isBuilt: true,
     run: args => load('dist/test/sim/sim.js', args),
   },
+  bench: {
+    about: 'what things cost, measured; without a name, which measurements there are',
+    isBuilt: true,
+    run: args => load('tools/bench.mjs', args),
+  },
   'test:update': {
     about: 'write the transcripts of test/golden anew, to be reviewed',
     isBuilt: true,

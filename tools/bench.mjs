@@ -1,0 +1,23 @@
+/**
+ * `npm run bench -- NAME [options]`: one of the measurements in bench/. Without a name it says which there are; each file says what
+ * it measures, how, and what its options are.
+ */
+import { fileURLToPath } from 'node:url'
+
+const benchmarks = {
+  indexing: 'from the journal to the table: CPU, memory, disk, and how fast queries are there',
+  freshness: 'how long it takes until a log that was sent is found',
+  connections: 'what connections cost, and what others notice of those that behave badly',
+  overload: 'what one project notices when another sends too much',
+}
+
+const [name, ...args] = process.argv.slice(2)
+if (Object.hasOwn(benchmarks, name ?? '')) {
+  const file = new URL(`../dist/bench/${name}.js`, import.meta.url)
+  process.argv = [process.execPath, fileURLToPath(file), ...args]
+  await import(file.href)
+} else {
+  console.error('usage: npm run bench -- NAME [options]\n')
+  for (const [known, about] of Object.entries(benchmarks)) console.error(`  ${known.padEnd(13)}${about}`)
+  process.exitCode = name === undefined ? 0 : 1
+}
