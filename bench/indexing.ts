@@ -91,6 +91,7 @@ async function measureLevel(directory: string, format: string, journal: BuiltJou
   try {
     console.error(`${format}, ${level}: indexing …`)
     const cost = await indexJournal(journal, table, logstore)
+    for (const problem of cost.problems) console.error(`  refused, and tried again: ${problem}`)
     const stored = await countRows(table)
     if (stored !== rows) throw new Error(`${stored} rows are stored of ${rows}`)
     console.error(`${format}, ${level}: queries …`)
@@ -146,6 +147,7 @@ function formatCosts(row: Row): Record<string, string | number> {
     disk: percent(row.diskBytes),
     'engine, MB': megabytes(row.enginePeakBytes),
     'sluice, MB': megabytes(row.indexerPeakBytes),
+    refused: row.problems.length,
   }
 }
 

@@ -32,6 +32,8 @@ export interface Cost {
 export interface IndexerCost extends Cost {
   indexerCpuSeconds: number
   indexerPeakBytes: number
+  /** Why inserts were refused, which the indexer repeats. */
+  problems: string[]
 }
 
 /** An engine with the logstore's table, and what reaches it. */
@@ -52,7 +54,16 @@ const BLOCK_BYTES = 16_000_000
 const columns = Object.keys(insertedColumns).join(', ')
 
 export async function openTable(directory: string, { memoryBytes }: Config['store'], logstore: Logstore): Promise<Table> {
-  const engine = new Engine({ directory, memoryBytes, log: silentLog })
+  let isClosing = false
+  const engine = new Engine({
+    directory,
+    memoryBytes,
+    log: silentLog,
+    onConnection(connection) {
+      // A new process would have neither the CPU nor the memory of the one before.
+      if (connection === undefined && !isClosing) fail(`the engine ended: ${(engine.state as { reason?: string }).reason}`)
+    },
+  })
   const connection = await engine.start()
   const store = new Store({ connection })
   const clients = openClients(connection)
@@ -65,6 +76,7 @@ export async function openTable(directory: string, { memoryBytes }: Config['stor
     clients,
     name: `\`${database}\`.\`${table}\``,
     async close() {
+      isClosing = true
       await closeClients(clients)
       await store.close()
       await engine.stop()
@@ -72,9 +84,16 @@ export async function openTable(directory: string, { memoryBytes }: Config['stor
   }
 }
 
+/** Ends the run: what it measured until now is no measurement. */
+function fail(problem: string): never {
+  console.error(problem)
+  process.exit(1)
+}
+
 /** Lets an indexer read the whole journal, and waits until its rows are stored and merged. */
 export async function indexJournal(journal: BuiltJournal, table: Table, logstore: Logstore): Promise<IndexerCost> {
   const connection = table.engine.connection
+  const problems: string[] = []
   let handleEnd: (how: Error | undefined) => void
   const indexed = new Promise<void>((resolve, reject) => (handleEnd = how => (how === undefined ? resolve() : reject(how))))
   const indexer = new Child<ToIndexer, FromIndexer>({
@@ -83,12 +102,12 @@ export async function indexJournal(journal: BuiltJournal, table: Table, logstore
     log: silentLog,
     onStart() {
       const { directory: journalDirectory, id: nodeId, indexed } = journal
-      indexer.send({ kind: 'start', journalDirectory, nodeId, indexed, logLevel: 'warn' })
+      indexer.send({ kind: 'start', journalDirectory, nodeId, indexed, logLevel: 'error' })
       indexer.send({ kind: 'catalog', logstores: [logstore], deleted: [] })
       indexer.send({ kind: 'store', connection })
     },
     onMessage(message) {
-      if (message.kind === 'problem' && message.problem !== null) handleEnd(new Error(message.problem))
+      if (message.kind === 'problem' && message.problem !== null) problems.push(message.problem)
       if (message.kind === 'indexed' && message.indexed.place.position >= journal.limit.position) handleEnd(undefined)
     },
     onEnd: reason => handleEnd(new Error(`the indexer ${reason}`)),
@@ -107,6 +126,7 @@ export async function indexJournal(journal: BuiltJournal, table: Table, logstore
       seconds,
       indexerCpuSeconds: cpuSeconds(indexerPid) - indexerBefore,
       indexerPeakBytes: peakBytes(indexerPid),
+      problems,
       ...(await costOf(table, engineBefore)),
     }
   } finally {
@@ -157,11 +177,11 @@ async function insertBlock(client: ClickHouseClient, name: string, block: Buffer
   for await (const _ of stream);
 }
 
-/** The parts that a query reads; those that were merged into them stay on disk for some minutes more. */
+/** Of the parts that a query reads; those that were merged into them stay on disk for some minutes more. */
 async function diskBytes({ clients, name, directory }: Table): Promise<number> {
   const answer = await clients.service.query({ query: `SELECT DISTINCT _part AS part FROM ${name}`, format: 'JSONEachRow' })
   const active = new Set((await answer.json<{ part: string }>()).map(({ part }) => part))
-  const data = join(directory, 'data')
+  const data = join(directory, 'data', 'store')
   let bytes = 0
   for (const path of await readdir(data, { recursive: true })) {
     const parts = path.split('/')
