@@ -31,7 +31,12 @@ const killPollMs = 200
 /** A start with thousands of parts takes seconds; one that takes longer than this has failed. */
 const readyDeadlineMs = 120_000
 
-const sleepingQuery = 'SELECT count(sleepEachRow(1)) FROM numbers(4000000000)'
+/**
+ * Its end would be the server's, so it must go on when memory is short: it aggregates nothing, which would look at the server's
+ * limit every second, and what it allocates is counted by nobody.
+ */
+const sleepingQuery = 'SELECT sleepEachRow(1) FROM numbers(4000000000)'
+const sleepingSettings = 'max_block_size=1, max_threads=1, max_execution_time=0, max_untracked_memory=1000000000000'
 
 /** Set by the first message. */
 let engine: (ToEngine & { url: string }) | undefined
@@ -63,8 +68,7 @@ async function start(options: ToEngine): Promise<void> {
 
 /** Resolves when the server has ended, with whatever success. It writes what went wrong to standard error. */
 function runServer({ dataDirectory, configFile }: ToEngine, port: number): Promise<unknown> {
-  const query =
-    `SYSTEM START LISTEN HTTP; ${sleepingQuery} FORMAT Null ` + 'SETTINGS max_block_size=1, max_threads=1, max_execution_time=0'
+  const query = `SYSTEM START LISTEN HTTP; ${sleepingQuery} FORMAT Null SETTINGS ${sleepingSettings}`
   const args = ['clickhouse', `--path=${dataDirectory}`, `--http_port=${port}`, `--listen_host=${host}`]
   args.push(`--config-file=${configFile}`, '--query', query)
   open({ library: 'chdb', path: libchdbPath() })
