@@ -223,15 +223,15 @@ function hex(word: number): string {
 function makePod(number: number): { file: string; fields: string } {
   const random = new Random(number)
   const app = SERVICES[number % SERVICES.length]!
-  const [container, ephemeral] = [makeId(number) + makeId(~number >>> 0), makeId(number + 1000)]
+  const [container, ephemeral] = [makeId(number), makeId(number + 1000)]
   const name = `${app}-${hex(random.below(2 ** 32))}-${number}`
   return {
-    file: `"file":{"path":"/var/log/containers/${name}_shop_${app}-${container.slice(0, 32)}.log"}`,
+    file: `"file":{"path":"/var/log/containers/${name}_shop_${app}-${container.slice(0, 12)}.log"}`,
     fields:
       `"input":{"type":"container"},"kubernetes":{"node":{"name":"node-${number % 20}"},` +
       `"pod":{"name":"${name}","uid":"${makeId(number + 2000)}","ip":"10.42.${number % 20}.${number % 250}"},"namespace":"shop",` +
       `"labels":{"app":"${app}"},"container":{"name":"${app}"}},` +
-      `"container":{"id":"${container}","runtime":"containerd","image":{"name":"registry.example.com/${app}:1.42.0"}},` +
+      `"container":{"id":"${container}","runtime":"containerd","image":{"name":"shop/${app}:1.42.0"}},` +
       `"agent":{"version":"9.0.3","ephemeral_id":"${ephemeral}"},"host":{"name":"node-${number % 20}"}`,
   }
 }
