@@ -61,8 +61,9 @@ export function epochTime(epoch: number): number | undefined {
   if (!(epoch >= MIN_EPOCH && epoch < MAX_EPOCH)) return undefined
   if (epoch < 1e11) return Math.round(epoch * 1000)
   if (epoch < 1e14) return Math.floor(epoch)
-  // So many nanoseconds are rounded to the next 256: a whole millisecond must not become the one before.
-  return Math.floor(epoch < 1e17 ? epoch / 1e3 : (epoch + 128) / 1e6)
+  if (epoch < 1e17) return Math.floor(epoch / 1e3)
+  // So many nanoseconds are rounded to 256 of them: a whole millisecond must not become the one before.
+  return Math.floor(epoch / 1e6 + 5e-4)
 }
 
 /** A time as text: a number as above, ISO 8601, or that of the common log format. */
