@@ -24,7 +24,7 @@ const host3164 = /(\S{1,255}) /y
 const tag3164 = /([^\s:[\]]{1,255})(?:\[([^\s\]]{1,255})\])?:(?: |$)/y
 
 export function parseSyslog(text: string, receivedMs: number): Parsed | undefined {
-  const log = text.replace(/[\r\n\0]+$/, '')
+  const log = text.trimEnd()
   const number = Number(priority.exec(log)?.[1] ?? NaN)
   if (number > 191) return undefined
   const members: string[] = []
