@@ -97,6 +97,78 @@ describe('the rows of an entry', () => {
     assert.deepEqual([rows.length, rows[0]?.content?.length], [1, batch.length])
     assert.match(rows[0]?.error ?? '', /longer than 16777216 bytes/)
   })
+
+  it('share the offset of their record and differ in their index, each with its own bytes', () => {
+    const entry = entryOf(batchOf([value('[{"a":1},{"a":2}]'), value('{"a":3}')]))
+    const places = (rows: ReturnType<typeof read>) =>
+      rows.map(({ offset, index, content }) => [offset, index, content?.toString()])
+    const expected = [
+      [100, 0, '{"a":1}'],
+      [100, 1, '{"a":2}'],
+      [101, 0, '{"a":3}'],
+    ]
+    assert.deepEqual(places(read(entry)), expected)
+    assert.deepEqual(places(read(entry, 100)), expected.slice(2))
+  })
+
+  it('are read as JSON where the topic or a header says so', () => {
+    const text = new Decoder({ name: 'text' }, [])
+    const array = Buffer.from('[{},{}]')
+    const count = (headers: RecordInput['headers'], jsonTopic = false): number =>
+      read({ ...entryOf(batchOf([{ timestamp: 1, key: null, value: array, headers: headers ?? [] }])), jsonTopic }, -1, text)
+        .length
+    assert.deepEqual(
+      [
+        count([]),
+        count([], true),
+        count([{ key: 'data-parse-format', value: Buffer.from('json') }]),
+        count([{ key: 'data-parse-format', value: Buffer.from('xml') }]),
+        count([{ key: 'data-parse-format', value: null }]),
+      ],
+      [1, 2, 2, 1, 1],
+    )
+  })
+
+  it('have tags and fields of their own', () => {
+    const logs = ['a=1 b=2', 'text', '<a>b</a>'].map(value)
+    const [first, second, third] = read(entryOf(batchOf(logs)))
+    assert.deepEqual([first?.fields, second?.fields, third?.fields], ['{"a":1,"b":2}', '', '{"a":"b"}'])
+    assert.deepEqual([first?.tags, second?.tags], [['late'], ['late']])
+  })
+
+  describe('of a logstore that masks', () => {
+    const decoder = new Decoder({ name: 'auto' }, [{ pattern: 's3cret', replacement: '***' }])
+
+    it('are masked before they are read: value, fields, key and headers', () => {
+      const headers = [{ key: 'h', value: Buffer.from('s3cret') }]
+      const record = { timestamp: RECEIVED_MS, key: Buffer.from('s3cret'), value: Buffer.from('a=1 b="s3cret"'), headers }
+      const [row] = read(entryOf(batchOf([record, value('plain')])), -1, decoder)
+      assert.deepEqual(
+        [row?.content?.toString(), row?.fields, row?.key?.toString(), row?.headers[0]?.value?.toString(), row?.tags],
+        ['a=1 b="***"', '{"a":1,"b":"***"}', '***', '***', ['masked']],
+      )
+    })
+
+    it('have no bytes of a batch that cannot be read, and say so', () => {
+      const batch = batchOf([value('s3cret'), value('s3cret')])
+      // The length of the second record.
+      batch[61 + 13] = 0x7f
+      const rows = read(entryOf(sealed(batch)), -1, decoder)
+      assert.deepEqual(rows.map(({ content }) => content?.toString()), ['***', undefined]) // prettier-ignore
+      assert.match(rows[1]?.error ?? '', /is broken.*; its bytes are withheld/)
+      assert(!JSON.stringify(rows).includes('s3cret'))
+    })
+
+    it('have no bytes of a value that cannot be masked, and say so', () => {
+      const [row] = read(
+        entryOf(batchOf([{ timestamp: 1, key: null, value: Buffer.alloc(5 * 1024 * 1024, 's3cret') }])),
+        -1,
+        decoder,
+      )
+      assert.deepEqual([row?.content, row?.fields], [null, ''])
+      assert.match(row?.error ?? '', /withheld: value/)
+    })
+  })
 })
 
 function value(text: string): RecordInput {
