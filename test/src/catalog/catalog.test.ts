@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { nodeFiles, type Files } from '../../../src/base/files.ts'
-import { openCatalog, type Catalog } from '../../../src/catalog/catalog.ts'
+import { openCatalog, type Catalog, type LogstoreSettings } from '../../../src/catalog/catalog.ts'
 
 describe('the catalog', () => {
   let directory: string
@@ -139,6 +139,25 @@ describe('the catalog', () => {
       await assert.rejects(catalog.createLogstore({ project: 'web', name: 'nginx', ...wrong }), { code: 'INVALID_ARGUMENT' })
     })
 
+  it('refuses a format and masks that cannot be used, says why, and leaves the logstore as it was', async () => {
+    await catalog.createProject({ name: 'web' })
+    const before = await catalog.createLogstore({ project: 'web', name: 'nginx', masks: [{ pattern: 'a+', replacement: '' }] })
+    for (const [settings, message] of [
+      [{ format: { name: 'regex' } }, /"regex" needs a pattern/],
+      [{ format: { name: 'csv' } }, /"csv" needs the names of its columns/],
+      [{ format: { name: 'regex', pattern: '(?P<a>b' } }, /cannot be used: .*missing closing/],
+      [{ masks: [{ pattern: '(?=a)', replacement: '' }] }, /the mask "\(\?=a\)" cannot be used/],
+    ] as [LogstoreSettings, RegExp][]) {
+      await assert.rejects(catalog.updateLogstore('web', 'nginx', settings), { code: 'INVALID_ARGUMENT', message })
+      await assert.rejects(catalog.createLogstore({ project: 'web', name: 'other', ...settings }), {
+        code: 'INVALID_ARGUMENT',
+        message,
+      })
+    }
+    assert.equal(catalog.findLogstore('web', 'nginx'), before)
+    assert.equal(catalog.findLogstore('web', 'other'), undefined)
+  })
+
   for (const wrong of [
     { id: 'a#b' },
     { id: '' },
@@ -262,6 +281,11 @@ describe('the catalog', () => {
       ['a project twice', d => d['projects']!.push({ ...d['projects']![0], id: crypto.randomUUID() }), /"web" twice/],
       ['a logstore twice', d => d['logstores']!.push({ ...d['logstores']![0], id: crypto.randomUUID() }), /"web\/nginx" twice/],
       ['an access key twice', d => d['accessKeys']!.push(d['accessKeys']![0]!), /"web\/ID" twice/],
+      [
+        'a mask that is none',
+        d => (d['logstores']![0]!['masks'] = [{ pattern: '(', replacement: '' }]),
+        /"web\/nginx": the mask "\("/,
+      ],
       ['an id twice', d => d['deletedLogstores']!.push({ id: d['logstores']![0]!['id'], project: 'web', name: 'old' }), / twice/],
     ] as [string, (document: Record<string, Record<string, unknown>[]>) => void, RegExp][])
       it(`does not open one that holds ${what}, and says so`, async () => {
