@@ -14,6 +14,7 @@ import { findFormatProblem, findMasksProblem } from '../decoding/check-settings.
 import { type LogFormat, type Mask } from '../decoding/log-format.ts'
 import { readCatalogFile, writeCatalogFile, type CatalogContent } from './catalog-file.ts'
 import { indexContent, type CatalogIndex, type IndexedProject } from './catalog-index.ts'
+import { withDiscoveredFields, withField, withoutField } from './logstore-fields.ts'
 import {
   type AccessKey,
   type DeletedLogstore,
@@ -195,6 +196,26 @@ export class Catalog {
   /** Adds, splits or merges shards. Rejects with INVALID_ARGUMENT, PROJECT_NOT_FOUND or LOGSTORE_NOT_FOUND. */
   async changeShards(project: string, name: string, change: ShardChange): Promise<Logstore> {
     return this.#changeLogstore(project, name, logstore => changeShards(logstore, change))
+  }
+
+  /** Adds a field by hand. Rejects as `updateLogstore` does, and with FIELD_EXISTS or TOO_MANY_FIELDS. */
+  async addField(project: string, name: string, field: Field): Promise<Logstore> {
+    return this.#changeLogstore(project, name, logstore => withField(logstore, field))
+  }
+
+  /** Removes a field, which will not be added by itself any more. Rejects as `updateLogstore` does, and with FIELD_NOT_FOUND. */
+  async removeField(project: string, name: string, path: readonly string[]): Promise<Logstore> {
+    return this.#changeLogstore(project, name, logstore => withoutField(logstore, path))
+  }
+
+  /** Adds fields that were found in logs; does nothing if none of them may be, or the logstore is deleted. */
+  async addDiscoveredFields(id: string, fields: readonly Field[]): Promise<void> {
+    await this.#change(content => {
+      const logstore = this.findLogstoreById(id)
+      const changed = logstore && withDiscoveredFields(logstore, fields)
+      if (changed === undefined || changed === logstore) return content
+      return { ...content, logstores: content.logstores.map(other => (other === logstore ? changed : other)) }
+    })
   }
 
   /** Replaces a logstore by what `change` makes of it; `change` may throw to refuse. */
