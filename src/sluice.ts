@@ -18,6 +18,7 @@ import { addDurations, addFigures, counter, createMetrics, gauge } from './base/
 import { Authenticator } from './catalog/authenticator.ts'
 import { Authorizer } from './catalog/authorizer.ts'
 import { openCatalog } from './catalog/catalog.ts'
+import { FieldCatalog } from './catalog/field-catalog.ts'
 import { type Config } from './config/schema.ts'
 import { addControlRoutes } from './http/control.ts'
 import { addHealthRoutes } from './http/health.ts'
@@ -105,12 +106,14 @@ class Stops {
 }
 
 /** The lock, the catalog and the store: what both the server and a command without a server stand on. */
-async function openBase(config: Config, command: string, stops: Stops) {
+async function openBase(config: Config, command: string, log: Log, stops: Stops) {
   await files.makeDirectory(config.data, 0o700)
   const lock = openDataLock({ directory: config.data, command })
   stops.add(() => lock.close())
   const catalog = await openCatalog({ files, directory: config.data, defaults: { region: config.region } })
-  return { catalog, store: new Store() }
+  const fields = new FieldCatalog({ files, directory: join(config.data, 'fields'), catalog, log })
+  stops.add(() => fields.close())
+  return { catalog, fields, store: new Store() }
 }
 
 function engineOptions({ data, store }: Config) {
@@ -123,7 +126,7 @@ function engineOptions({ data, store }: Config) {
 export async function openControl(config: Config, log: Log): Promise<Running> {
   const stops = new Stops()
   try {
-    const { catalog, store } = await openBase(config, 'a sluice command', stops)
+    const { catalog, fields, store } = await openBase(config, 'a sluice command', log, stops)
     let engine: KeptEngine | undefined
     stops.add(async () => {
       await store.close()
@@ -135,7 +138,7 @@ export async function openControl(config: Config, log: Log): Promise<Running> {
       return store
     }
     const control = createHttpServer()
-    addControlRoutes(control, { catalog, store: readyStore })
+    addControlRoutes(control, { catalog, fields, store: readyStore })
     await listenOnSocket(control, commandSocketPath(config.data))
     // The tables of logstores that this command deleted are dropped before it ends, if the engine runs anyway.
     stops.add(async () => {
@@ -168,7 +171,8 @@ export async function startSluice(config: Config, log: Log, journalFiles = files
 
 async function start(config: Config, log: Log, journalFiles: Files, stops: Stops): Promise<Running & { info: ServerInfo }> {
   const { data, limits } = config
-  const { catalog, store } = await openBase(config, 'sluice serve', stops)
+  const { catalog, fields, store } = await openBase(config, 'sluice serve', log, stops)
+  await fields.removeStrangers()
   await warnOfFileSystem(data, log)
   const authenticator = new Authenticator({ catalog })
   const authorizer = new Authorizer({ catalog, region: config.region })
@@ -219,7 +223,11 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
       else if (message.kind === 'parked') {
         if (message.bytes === 0) parkedBytes.delete(message.logstoreId)
         else parkedBytes.set(message.logstoreId, message.bytes)
-      } else if (message.problem === null) indexingProblems.delete(message.logstoreId)
+      } else if (message.kind === 'fields')
+        fields
+          .take(message.report)
+          .catch((error: unknown) => log.warn({ err: error }, 'the fields of a logstore could not be added'))
+      else if (message.problem === null) indexingProblems.delete(message.logstoreId)
       else indexingProblems.set(message.logstoreId, message.problem)
     },
     onEnd() {
@@ -241,6 +249,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     balancer.forget(id)
     parkedBytes.delete(id)
     indexingProblems.delete(id)
+    void fields.forget(id)
     catalog.forgetDeletedLogstore(id).catch((error: unknown) => log.warn({ err: error }, 'the catalog could not be written'))
   }
   const engine = keepEngine({
@@ -329,7 +338,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
 
   // Control before the listeners: whoever sees a port open can also create what he wants to write to.
   const control = createHttpServer()
-  addControlRoutes(control, { catalog, store: async () => (await engine.started, store), wireDump })
+  addControlRoutes(control, { catalog, fields, store: async () => (await engine.started, store), wireDump })
   addHealthRoutes(control, { problems, metrics })
   await listenOnSocket(control, controlSocketPath(data))
   stops.add(() => control.close())

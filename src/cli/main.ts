@@ -12,6 +12,7 @@ import { dumpCommand } from './dump.ts'
 import { inspectCommand } from './inspect.ts'
 import { journalCommand } from './journal.ts'
 import { keyCommand } from './key.ts'
+import { logstoreFieldCommand } from './logstore-field.ts'
 import { logstoreMaskCommand } from './logstore-mask.ts'
 import { logstoreCommand } from './logstore.ts'
 import { projectCommand } from './project.ts'
@@ -27,7 +28,7 @@ const program = new Command('sluice')
 for (const command of [
   serveCommand(),
   projectCommand(),
-  logstoreCommand().addCommand(logstoreMaskCommand()),
+  logstoreCommand().addCommand(logstoreFieldCommand()).addCommand(logstoreMaskCommand()),
   keyCommand(),
   queryCommand(),
   dumpCommand(),

@@ -8,6 +8,7 @@
  *     PATCH  /v1/projects/P/logstores/L                            { …settings }: retentionDays?, maxBytes?, format?, masks?, index?
  *     DELETE /v1/projects/P/logstores/L
  *     GET    /v1/projects/P/logstores/L/shards                     POST { add: N } | { split: S } | { merge: [A, B] }
+ *     …      /v1/projects/P/logstores/L/fields                     as field-routes.ts says
  *     GET    /v1/projects/P/keys                                   POST { id?, secret?, logstores? }
  *     DELETE /v1/projects/P/keys/K
  *     POST   /v1/projects/P/logstores/L/query                      { sql?, format? }  →  the store's answer, as it comes
@@ -24,13 +25,17 @@ import { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { sluiceError } from '../base/errors.ts'
 import { type Catalog } from '../catalog/catalog.ts'
+import { type FieldCatalog } from '../catalog/field-catalog.ts'
 import { indexLevels, logstoreModes, type AccessKey, type Logstore } from '../catalog/model.ts'
 import { listShards } from '../catalog/shards.ts'
 import { formatNames } from '../decoding/log-format.ts'
 import { type Store } from '../store/store.ts'
+import { addFieldRoutes } from './field-routes.ts'
 
 export interface Administration {
   catalog: Catalog
+  /** What is known of the fields of logs. */
+  fields: FieldCatalog
   /** The store, once it can be asked; where no engine runs yet it is started. */
   store: () => Promise<Store>
   /** What records connections; absent where no server runs. */
@@ -92,7 +97,7 @@ const FORMATS = { json: 'JSONEachRow', table: 'PrettyCompactNoEscapesMonoBlock' 
 
 type Named = { Params: { project: string; name: string } }
 
-export function addControlRoutes(server: FastifyInstance, { catalog, store, wireDump }: Administration): void {
+export function addControlRoutes(server: FastifyInstance, { catalog, fields, store, wireDump }: Administration): void {
   const logstoreOf = ({ project, name }: Named['Params']): Logstore => {
     if (catalog.findProject(project) === undefined) throw sluiceError('PROJECT_NOT_FOUND', { project })
     const logstore = catalog.findLogstore(project, name)
@@ -139,6 +144,8 @@ export function addControlRoutes(server: FastifyInstance, { catalog, store, wire
     await catalog.deleteLogstore(params.project, params.name)
     return reply.code(204).send()
   })
+
+  addFieldRoutes(server, { catalog, fields, logstoreOf, parse })
 
   server.post<Named>('/v1/projects/:project/logstores/:name/query', async ({ params, body }, reply) => {
     const logstore = logstoreOf(params)

@@ -13,6 +13,7 @@ import { type ParkedEnd } from '../journal/parked-file.ts'
 import { listParkedLogstores, removeParked } from '../journal/parked-parts.ts'
 import { JournalReader, type ReadLimit } from '../journal/reader.ts'
 import { type Store } from '../store/store.ts'
+import { FieldSampler } from './field-sampler.ts'
 import { Freshness } from './freshness.ts'
 import { InsertPace } from './insert-pace.ts'
 import { LogstoreRoute } from './logstore-route.ts'
@@ -37,6 +38,7 @@ export class Indexer {
   readonly #memoryBytes: number
   readonly #pace: InsertPace
   readonly #freshness = new Freshness()
+  readonly #sampler: FieldSampler
   readonly #routes = new Map<string, LogstoreRoute>()
   readonly #logstores = new Map<string, Logstore>()
   /** By logstore id, as the checkpoint says; the routes know better once they have begun. */
@@ -84,6 +86,7 @@ export class Indexer {
     this.#pace = new InsertPace({ minAgeMs: options.flushMs })
     this.#log = options.log
     this.#tell = options.tell
+    this.#sampler = new FieldSampler(report => this.#tell({ kind: 'fields', report }))
   }
 
   /** Reads until it is stopped. Rejects if the journal cannot be read. */
@@ -128,6 +131,7 @@ export class Indexer {
     await Promise.race([stored, elapsed(graceMs)])
     await Promise.race([Promise.all([...this.#routes.values()].map(route => route.stop())), elapsed(STOP_MS)])
     clearTimeout(this.#reportTimer)
+    this.#sampler.stop()
     await this.#reader.close()
   }
 
@@ -209,6 +213,7 @@ export class Indexer {
       parkFrom,
       readLimit: () => ({ position: this.#reader.place.position, segment: this.#limit.segment }),
       isMemoryFull: () => this.#isMemoryFull(),
+      onRow: row => this.#sampler.observe(logstore.id, row),
       onStored: rows => {
         this.#storedBlocks++
         this.#freshness.add(rows, Date.now())
@@ -252,6 +257,7 @@ export class Indexer {
     // What is under way could make the table again behind the drop.
     await this.#routes.get(id)?.stop()
     this.#routes.delete(id)
+    this.#sampler.forget(id)
     delete this.#stored[id]
     try {
       await removeParked(this.#files, this.#parkedDirectory, id)

@@ -2,6 +2,7 @@
  * What the acknowledging process and the indexer tell each other: one JSON object per line, in order.
  */
 import { type LogLevel } from '../base/log.ts'
+import { type FieldReport } from '../catalog/field-statistics.ts'
 import { type DeletedLogstore, type Logstore } from '../catalog/model.ts'
 import { type Indexed } from '../journal/checkpoint.ts'
 import { type ReadLimit } from '../journal/reader.ts'
@@ -34,6 +35,8 @@ export type FromIndexer =
   | { kind: 'dropped'; logstoreId: string }
   /** The bytes of the files that hold the parked logs of a logstore: those that wait until its table can be written. */
   | { kind: 'parked'; logstoreId: string; bytes: number }
+  /** What was seen of the fields of a logstore since the last time. */
+  | { kind: 'fields'; report: FieldReport }
   /**
    * What keeps a logstore from being indexed, or null when it goes on; a logstore id of '' means the journal itself, whose problem is
    * over when more is indexed.

@@ -13,7 +13,7 @@ import { type Log } from '../base/log.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { Decoder } from '../decoding/decoder.ts'
 import { type DecodedEntry, type Place } from '../journal/format.ts'
-import { RowBlock } from '../store/row-block.ts'
+import { RowBlock, type Row } from '../store/row-block.ts'
 import { insertQueryPrefix, type Store } from '../store/store.ts'
 import { BlockInsert } from './block-insert.ts'
 import { type InsertPace } from './insert-pace.ts'
@@ -36,6 +36,8 @@ export interface TableWriterOptions {
   /** How many tables have rows that are not stored. */
   busyTables: () => number
   log: Log
+  /** Called with each row on its way; nothing of it may be kept. */
+  onRow: (row: Row) => void
   /** Called when a block is in the table. */
   onStored: (rows: RowBlock) => void
   /** Called with what keeps the table from being written, and with null when it is written again. */
@@ -142,6 +144,7 @@ export class TableWriter {
     const day = Math.floor(entry.receivedMs / DAY_MS)
     if (this.#gathering !== undefined && this.#gathering.day !== day) await this.#waitFor(this.flush())
     if (this.isStopped) return
+    const { onRow } = this.#options
     for (const row of rowsOf(entry, storedOffset, this.#decoder)) {
       this.#rowsOfTurn++
       // Only where an offset begins, with index 0, may a block end: also for the timer, so nothing is awaited anywhere else.
@@ -151,6 +154,7 @@ export class TableWriter {
         if (this.isStopped) return
       }
       this.#blockFor(entry, begin, day).rows.append(row)
+      onRow(row)
     }
     this.#blockFor(entry, begin, day).lastEntry = entry.number
     if (this.#isFull) return this.#waitFor(this.flush())

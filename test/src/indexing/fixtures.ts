@@ -8,6 +8,7 @@ import { install, type Clock } from '@sinonjs/fake-timers'
 import { sluiceError } from '../../../src/base/errors.ts'
 import { type Files } from '../../../src/base/files.ts'
 import { silentLog } from '../../../src/base/log.ts'
+import { type FieldReport } from '../../../src/catalog/field-statistics.ts'
 import { type Logstore } from '../../../src/catalog/model.ts'
 import { Indexer } from '../../../src/indexing/indexer.ts'
 import { type FromIndexer } from '../../../src/indexing/messages.ts'
@@ -133,6 +134,7 @@ export interface Running {
   parkedBytes: Map<string, number>
   problems: Map<string, string>
   dropped: string[]
+  fieldReports: FieldReport[]
   /** Why it ended by itself. */
   failure?: Error
 }
@@ -151,13 +153,14 @@ export function startIndexer(
     if (told.kind === 'indexed') journal.setIndexed(told.indexed)
     else if (told.kind === 'dropped') running.dropped.push(told.logstoreId)
     else if (told.kind === 'parked') running.parkedBytes.set(told.logstoreId, told.bytes)
+    else if (told.kind === 'fields') running.fieldReports.push(told.report)
     else if (told.problem === null) running.problems.delete(told.logstoreId)
     else running.problems.set(told.logstoreId, told.problem)
   }
   const options = { files, directory: DIRECTORY, indexed: structuredClone(journal.indexed), nodeId: journal.id }
   const settings = { memoryBytes: 96 * 2 ** 20, flushMs: 300 }
   const indexer = new Indexer({ ...options, ...settings, store, log: silentLog, tell })
-  const running: Running = { indexer, parkedBytes: new Map(), problems: new Map(), dropped: [] }
+  const running: Running = { indexer, parkedBytes: new Map(), problems: new Map(), dropped: [], fieldReports: [] }
   indexer.run().catch((error: Error) => (running.failure = error))
   indexer.setCatalog(logstores, [])
   indexer.setStore(true)
