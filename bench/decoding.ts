@@ -114,9 +114,8 @@ function measure({ name, format = { name: 'auto' }, value, masks = [], timestamp
   const decoder = new Decoder(format, masks)
   const bytes = Array.from({ length: RECORDS }, (_, n) => Buffer.from(value(n)))
   const entry = entryOf(bytes, timestamp)
-  const block = new RowBlock()
   const round = (): void => {
-    block.clear()
+    const block = new RowBlock()
     for (const row of rowsOf(entry, -1, decoder)) block.append(row)
   }
   // Compiled and warm, before it counts.

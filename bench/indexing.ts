@@ -118,6 +118,7 @@ function makeLogstore(name: string, { format, fields }: Sample): Logstore {
     shards: 2,
     retiredShards: [],
     partitions: 2,
+    mode: 'balanced',
     retentionDays: 30,
     maxBytes: null,
     format,

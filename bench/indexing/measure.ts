@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { Child } from '../../src/base/child.ts'
 import { silentLog } from '../../src/base/log.ts'
-import { type Config } from '../../src/config/schema.ts'
+import { createConfigSchema, type Config } from '../../src/config/schema.ts'
 import { type Logstore } from '../../src/catalog/model.ts'
 import { type FromIndexer, type ToIndexer } from '../../src/indexing/messages.ts'
 import { closeClients, openClients, type Clients } from '../../src/store/connection.ts'
@@ -18,6 +18,9 @@ import { Store } from '../../src/store/store.ts'
 import { insertedColumns } from '../../src/store/table-layout.ts'
 import { type BuiltJournal } from './journal.ts'
 import { cpuSeconds, peakBytes, untilQuiet } from './processes.ts'
+
+/** As it is by default. */
+const { indexing } = createConfigSchema('.').parse({})
 
 export interface Cost {
   /** From the first row to the last, without the merges after it. */
@@ -102,7 +105,7 @@ export async function indexJournal(journal: BuiltJournal, table: Table, logstore
     log: silentLog,
     onStart() {
       const { directory: journalDirectory, id: nodeId, indexed } = journal
-      indexer.send({ kind: 'start', journalDirectory, nodeId, indexed, logLevel: 'error' })
+      indexer.send({ kind: 'start', journalDirectory, nodeId, indexed, ...indexing, logLevel: 'error' })
       indexer.send({ kind: 'catalog', logstores: [logstore], deleted: [] })
       indexer.send({ kind: 'store', connection })
     },

@@ -320,7 +320,7 @@ export class TableWriter {
       } catch (error) {
         const { log, onProblem, storedBlocks } = this.#options
         if (signal.aborted) break
-        const problem = (error as Error).message
+        const problem = describe(error)
         log.warn({ ...this.#names, problem }, 'a logstore cannot be indexed now; it is tried again')
         onProblem(problem)
         // A store that is away stores nothing of others either.
@@ -343,6 +343,13 @@ function createDecoder({ format, masks }: Logstore): Decoder {
 /** What a logstore's decoder is made from. */
 function decodingOf({ format, masks }: Logstore): string {
   return JSON.stringify([format, masks])
+}
+
+/** What is wrong, and what to do. */
+function describe(error: unknown): string {
+  const { message } = error as Error
+  const isChanged = error instanceof SluiceError && error.code === 'STORE_REFUSED'
+  return isChanged ? `${message}; if somebody has changed the table, change it back` : message
 }
 
 /** Whether the store answers, and does not want this. */

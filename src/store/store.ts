@@ -13,10 +13,10 @@ import { type Logstore } from '../catalog/model.ts'
 import { Hosts, hostOf, onEachHost, onEveryHost, type Host } from './cluster.ts'
 import { closeClients, openClients, type Clients, type StoreConnection } from './connection.ts'
 import { trimTable, type Trimmed } from './retention.ts'
-import { type RowBlock } from './row-block.ts'
+import { encodeColumns, type RowBlock } from './row-block.ts'
 import { tableNameOf, type LogstoreName } from './sql.ts'
-import { isMissingTable, queryError, storeError } from './store-error.ts'
-import { insertedColumns } from './table-layout.ts'
+import { isMissingColumn, isMissingTable, queryError, storeError } from './store-error.ts'
+import { insertedTypes } from './table-layout.ts'
 import { dropTable, ensureTable } from './tables.ts'
 import { createAnswerStream, newestLogsSql, refuseFileFunction } from './user-query.ts'
 import { userQueryId } from './views.ts'
@@ -52,7 +52,10 @@ const insertSettings = {
   input_format_parallel_parsing: 0,
 } as const
 
-const insertSql = `INSERT INTO {database:Identifier}.{table:Identifier} (${Object.keys(insertedColumns).join(', ')}) FORMAT RowBinary`
+const insertSql =
+  `INSERT INTO {database:Identifier}.{table:Identifier} (${Object.keys(insertedTypes).join(', ')}) ` +
+  'FORMAT RowBinaryWithNamesAndTypes'
+const insertHeader = encodeColumns(insertedTypes)
 
 const defaultMaxSeconds = 30
 
@@ -129,15 +132,16 @@ export class Store {
           query: insertSql,
           query_params: tableParams(logstore),
           query_id: queryId,
-          values: Readable.from([block.encoded], { objectMode: false }),
+          values: Readable.from([insertHeader, block.encoded], { objectMode: false }),
           clickhouse_settings: { ...insertSettings, insert_deduplication_token: token },
         })
         await drain(stream)
       } catch (error) {
-        if (!isMissingTable(error)) throw error
-        // Somebody dropped it. The rows are not to blame, and the next `ensureTable` makes it again.
+        // Somebody changed it. Whatever is missing, the next `ensureTable` makes it again.
         this.#ensured.delete(logstore.id)
-        throw sluiceError('STORE_UNAVAILABLE', { problem: 'the table is gone' }, error)
+        if (isMissingTable(error)) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the table is gone' }, error)
+        if (isMissingColumn(error)) throw sluiceError('STORE_UNAVAILABLE', { problem: 'a column of the table is gone' }, error)
+        throw error
       }
     })
   }

@@ -28,6 +28,11 @@ export const insertedColumns = {
   _error: 'LowCardinality(String)',
 } as const
 
+/** Their types, as ClickHouse writes them. */
+export const insertedTypes: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(insertedColumns).map(([name, definition]) => [name, definition.replace(/ CODEC\(.*$/, '')]),
+)
+
 /** How the names of the columns of fields begin; no other column's does. */
 export const fieldPrefix = 'f_'
 
