@@ -114,9 +114,10 @@ function measure({ name, format = { name: 'auto' }, value, masks = [], timestamp
   const decoder = new Decoder(format, masks)
   const bytes = Array.from({ length: RECORDS }, (_, n) => Buffer.from(value(n)))
   const entry = entryOf(bytes, timestamp)
-  const round = (): void => {
+  const round = (): number => {
     const block = new RowBlock()
     for (const row of rowsOf(entry, -1, decoder)) block.append(row)
+    return block.rows
   }
   // Compiled and warm, before it counts.
   const warm = performance.now()
@@ -126,8 +127,7 @@ function measure({ name, format = { name: 'auto' }, value, masks = [], timestamp
   let gigabytes = 0
   let seconds = 0
   while (seconds < Number(values.seconds)) {
-    round()
-    logs += block.rows
+    logs += round()
     gigabytes += bytes.reduce((sum, { length }) => sum + length, 0) / 1e9
     const { user, system } = process.cpuUsage(start)
     seconds = (user + system) / 1e6

@@ -43,7 +43,8 @@ import { WireDump } from './kafka/wire-dump.ts'
 import { Turnstile } from './base/turnstile.ts'
 import { type StoreConnection } from './store/connection.ts'
 import { Janitor } from './store/janitor.ts'
-import { keepEngine, type KeptEngine } from './store/kept-engine.ts'
+import { keepEngine, type KeptClickHouse } from './store/kept-engine.ts'
+import { findServer, keepServer } from './store/kept-server.ts'
 import { Store } from './store/store.ts'
 
 /** Something that was started and can be stopped. */
@@ -116,33 +117,40 @@ async function openBase(config: Config, command: string, log: Log, stops: Stops)
   return { catalog, fields, store: new Store() }
 }
 
-function engineOptions({ data, store }: Config) {
-  return { directory: join(data, 'clickhouse'), memoryBytes: store.memoryBytes }
+type OnConnection = (connection: StoreConnection | undefined) => void
+
+/** The server that is configured, or else the embedded one, which is started. */
+async function createClickHouse(config: Config, log: Log): Promise<(onConnection: OnConnection) => KeptClickHouse> {
+  const connection = await findServer(config)
+  if (connection !== undefined) return onConnection => keepServer({ connection, log, onConnection })
+  const { data, store } = config
+  return onConnection => keepEngine({ directory: join(data, 'clickhouse'), memoryBytes: store.memoryBytes, log, onConnection })
 }
 
 /**
- * Opens just a control socket, for a command that finds no server running. The engine is started when it is first asked for.
+ * Opens just a control socket, for a command that finds no server running. ClickHouse is started, or looked for, when it is first asked.
  */
 export async function openControl(config: Config, log: Log): Promise<Running> {
   const stops = new Stops()
   try {
     const { catalog, fields, store } = await openBase(config, 'a sluice command', log, stops)
-    let engine: KeptEngine | undefined
+    const keep = await createClickHouse(config, log)
+    let clickHouse: KeptClickHouse | undefined
     stops.add(async () => {
       await store.close()
-      await engine?.close()
+      await clickHouse?.close()
     })
     const readyStore = async (): Promise<Store> => {
-      engine ??= keepEngine({ ...engineOptions(config), log, onConnection: connection => store.connect(connection) })
-      await engine.started
+      clickHouse ??= keep(connection => store.connect(connection))
+      await clickHouse.ready()
       return store
     }
     const control = createHttpServer()
     addControlRoutes(control, { catalog, fields, store: readyStore })
     await listenOnSocket(control, commandSocketPath(config.data))
-    // The tables of logstores that this command deleted are dropped before it ends, if the engine runs anyway.
+    // The tables of logstores that this command deleted are dropped before it ends, if ClickHouse was asked anyway.
     stops.add(async () => {
-      for (const deleted of engine === undefined ? [] : [...catalog.listDeletedLogstores()]) {
+      for (const deleted of clickHouse === undefined ? [] : [...catalog.listDeletedLogstores()]) {
         await store.dropLogstore(deleted)
         await catalog.forgetDeletedLogstore(deleted.id)
       }
@@ -172,6 +180,7 @@ export async function startSluice(config: Config, log: Log, journalFiles = files
 async function start(config: Config, log: Log, journalFiles: Files, stops: Stops): Promise<Running & { info: ServerInfo }> {
   const { data, limits } = config
   const { catalog, fields, store } = await openBase(config, 'sluice serve', log, stops)
+  const keepClickHouse = await createClickHouse(config, log)
   await fields.removeStrangers()
   await warnOfFileSystem(data, log)
   const authenticator = new Authenticator({ catalog })
@@ -252,20 +261,16 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     void fields.forget(id)
     catalog.forgetDeletedLogstore(id).catch((error: unknown) => log.warn({ err: error }, 'the catalog could not be written'))
   }
-  const engine = keepEngine({
-    ...engineOptions(config),
-    log,
-    onConnection(changed) {
-      connection = changed
-      store.connect(connection)
-      indexer.send({ kind: 'store', connection })
-      if (connection !== undefined) janitor.wake()
-    },
+  const clickHouse = keepClickHouse(changed => {
+    connection = changed
+    store.connect(connection)
+    indexer.send({ kind: 'store', connection })
+    if (connection !== undefined) janitor.wake()
   })
   stops.add(async () => {
     // First, since the engine waits for connections that are kept alive.
     await store.close()
-    await engine.close()
+    await clickHouse.close()
   })
   stops.add(() => janitor.close())
   indexer.start()
@@ -310,7 +315,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const admission = new Admission({ limits, log })
   const wireDump = new WireDump({ files, directory: join(data, 'dumps') })
   const problems = (): string[] =>
-    [engine.problem(), journal.problem, room.problem(), ...indexingProblems.values()].filter(found => found !== undefined)
+    [clickHouse.problem(), journal.problem, room.problem(), ...indexingProblems.values()].filter(found => found !== undefined)
   addFigures(metrics, [
     gauge('connections', 'Clients that are connected.', () => admission.connections),
     counter('connections_refused_total', 'Clients that were refused.', () => admission.refused),
@@ -338,7 +343,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
 
   // Control before the listeners: whoever sees a port open can also create what he wants to write to.
   const control = createHttpServer()
-  addControlRoutes(control, { catalog, fields, store: async () => (await engine.started, store), wireDump })
+  addControlRoutes(control, { catalog, fields, store: async () => (await clickHouse.ready(), store), wireDump })
   addHealthRoutes(control, { problems, metrics })
   await listenOnSocket(control, controlSocketPath(data))
   stops.add(() => control.close())

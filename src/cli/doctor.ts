@@ -6,7 +6,7 @@ import { SluiceError } from '../base/errors.ts'
 import { type Config } from '../config/schema.ts'
 import { checkCatalog, checkClock, checkDirectory, checkFileSystem, checkJournal, checkRoom, checkSyncs } from './doctor-data.ts'
 import { checkCertificates, checkServer } from './doctor-network.ts'
-import { checkEngine, checkNode } from './doctor-programs.ts'
+import { checkClickHouse, checkNode } from './doctor-programs.ts'
 import { addPlaceOptions, configOf, type PlaceOptions } from './place.ts'
 
 /** What a look at one thing has found. */
@@ -33,7 +33,7 @@ const checks: Record<string, Check> = {
   clock: checkClock,
   certificate: checkCertificates,
   server: checkServer,
-  clickhouse: checkEngine,
+  clickhouse: checkClickHouse,
 }
 
 export function doctorCommand(): Command {

@@ -10,6 +10,7 @@ import { isSystemError, sluiceError, type SluiceError } from '../base/errors.ts'
 import { findLimitConflicts } from './limits.ts'
 import { findListenerConflicts } from './listeners.ts'
 import { createConfigSchema, type Config } from './schema.ts'
+import { findStoreConflicts } from './store.ts'
 import { nearestSetting, settingNames } from './settings.ts'
 
 export interface ConfigSource {
@@ -36,6 +37,7 @@ export function loadConfig({ file, data, overrides = {} }: ConfigSource = {}): C
           ...findLimitConflicts(config.limits),
           ...findListenerConflicts(config.listeners),
           ...findJournalConflicts(config.journal),
+          ...findStoreConflicts(config.store),
         ]
       : describeIssues(error.issues, settingNames(schema))
   if (problems.length > 0 || config === undefined) throw configInvalid(file, problems)

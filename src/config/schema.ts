@@ -8,6 +8,7 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 import { isNetwork } from '../base/networks.ts'
 import { defaultLimits, minIdleMs } from './limits.ts'
+import { isServerUrl } from './store.ts'
 import { formatBytes, formatMs, parseBytes, parseMs } from './units.ts'
 
 export type ConfigSchema = ReturnType<typeof createConfigSchema>
@@ -93,10 +94,24 @@ export function createConfigSchema(directory: string) {
     }),
     store: section({
       memoryBytes: size(100e6).default(400e6).describe('memory that the embedded ClickHouse may use, beside 200 MB of its own'),
-      url: text
-        .refine(() => false, 'is not supported yet; leave it out, and the embedded ClickHouse is used')
+      url: z
+        .string('must be text')
+        .refine(
+          isServerUrl,
+          'has to be the address of a ClickHouse server, as "https://clickhouse.example.com:8443", without user or path',
+        )
         .optional()
-        .describe('not supported yet: the URL of a ClickHouse server to use in place of the embedded one'),
+        .describe('a ClickHouse server in place of the embedded one; the other settings are for it'),
+      user: text.default('sluice').describe('the user that owns the tables; docs/store.md has the rights of both'),
+      password: secret.optional().describe('its password'),
+      passwordFile: path.optional().describe('a file with its password, in place of that'),
+      queryUser: text.default('sluice_query').describe("the user that runs people's SQL"),
+      queryPassword: secret.optional().describe('its password'),
+      queryPasswordFile: path.optional().describe('a file with its password, in place of that'),
+      tls: optionalSection({
+        ca: path.describe("a PEM file with the authority that the server's certificate is from, if the system does not know it"),
+      }),
+      cluster: text.optional().describe('the name of the cluster whose servers share the logs, if the server is one of them'),
     }),
     journal: section({
       segmentBytes: size(2 ** 20, 2 ** 30)
@@ -187,6 +202,8 @@ export function createConfigSchema(directory: string) {
 
 const notASection = 'must be a section with settings of its own'
 const text = z.string('must be text').min(1, 'must be text that is not empty')
+/** What stands there is not repeated in a message, as it is where one begins with "must be". */
+const secret = z.string('has to be text in quotes').min(1, 'has to be text that is not empty')
 const flag = z.boolean('must be true or false')
 const port = wholeNumber(0, 65_535)
 const network = text.refine(isNetwork, 'must be a network, such as "10.0.0.0/8" or "2001:db8::/32", or an address')

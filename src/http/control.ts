@@ -36,7 +36,7 @@ export interface Administration {
   catalog: Catalog
   /** What is known of the fields of logs. */
   fields: FieldCatalog
-  /** The store, once it can be asked; where no engine runs yet it is started. */
+  /** The store, once it can be asked; where none runs yet it is started. */
   store: () => Promise<Store>
   /** What records connections; absent where no server runs. */
   wireDump?: WireRecorder

@@ -5,9 +5,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Engine, type EngineOptions } from './engine.ts'
 
-export interface KeptEngine {
-  /** Resolves when it has answered for the first time; rejects if it was closed before. */
-  started: Promise<void>
+/** ClickHouse, whoever runs it. */
+export interface KeptClickHouse {
+  /** Resolves when `onConnection` was told where it answers; rejects if that cannot be, or if it was closed before. */
+  ready(): Promise<void>
   /** What is wrong with it, or undefined. */
   problem(): string | undefined
   close(): Promise<void>
@@ -16,7 +17,7 @@ export interface KeptEngine {
 const RETRY_MS = 10_000
 
 /** Begins to start the engine; returns at once. */
-export function keepEngine(options: EngineOptions): KeptEngine {
+export function keepEngine(options: EngineOptions): KeptClickHouse {
   const aborted = new AbortController()
   let engine = new Engine(options)
   let problem: string | undefined = 'ClickHouse is starting'
@@ -41,7 +42,7 @@ export function keepEngine(options: EngineOptions): KeptEngine {
   const started = start()
   started.catch(() => {})
   return {
-    started,
+    ready: () => started,
     problem: () => problem ?? (engine.state.name === 'ready' ? undefined : `ClickHouse is ${engine.state.name}`),
     async close() {
       aborted.abort()

@@ -113,9 +113,28 @@ describe('loadConfig', () => {
     ],
     ['region: EU', `region must be ${regionRule}, not "EU"`],
     ['region: eu-intranet', `region must be ${regionRule}, not "eu-intranet"`],
+    ...['http://me:secret@host', 'tcp://host:9000', 'http://host/path', 'http://host?user=me', 'host:8123', ''].map(url => [
+      `store: { url: "${url}" }`,
+      'store.url has to be the address of a ClickHouse server, as "https://clickhouse.example.com:8443", without user or path',
+    ]),
+    ['store: { password: 123456 }', 'store.password has to be text in quotes'],
+    ['store: { password: x }', 'store.password is for a server, and store.url names none'],
+    ['store: { cluster: logs }', 'store.cluster is for a server, and store.url names none'],
     [
-      'store: { url: "http://me:password@host" }',
-      'store.url is not supported yet; leave it out, and the embedded ClickHouse is used',
+      'store: { url: "http://host:8123", queryPassword: y }',
+      'store.password or store.passwordFile is missing: store.url needs it',
+    ],
+    [
+      'store: { url: "http://host:8123", password: x, queryPassword: y, queryPasswordFile: z }',
+      'store.queryPassword and store.queryPasswordFile are both given; leave one out',
+    ],
+    [
+      'store: { url: "http://host:8123", password: x, queryPassword: y, tls: { ca: ca.pem } }',
+      'store.tls is for a store.url that begins with https://',
+    ],
+    [
+      'store: { url: "http://host:8123", password: x, queryPassword: y, queryUser: sluice }',
+      "store.queryUser must not be store.user: it runs people's SQL, and may only read",
     ],
     ['limits: { idleMs: 5 min }', 'limits.idleMs must be a duration of at least 10 min, such as "15 min", not "5 min"'],
     ['limits: { bufferedBytes: 100 MiB }', 'limits.bufferedBytes must be at least twice limits.requestBytes'],
