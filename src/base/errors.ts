@@ -149,6 +149,7 @@ export const errorKinds = {
     400,
     ({ file, line, problem }: { file: string; line: number; problem: string }) => `${file}, line ${line}: ${problem}`,
   ),
+  EXPORT_INCOMPLETE: kind(500, ({ problem }: { problem: string }) => `the export is not complete: ${problem}`),
   SERVER_NEEDED: kind(
     409,
     ({ command }: { command: string }) => `"sluice ${command}" needs a running server, and none runs on this data directory`,

@@ -9,6 +9,7 @@ import { isSystemError, SluiceError } from '../base/errors.ts'
 import { certsCommand } from './certs.ts'
 import { doctorCommand } from './doctor.ts'
 import { dumpCommand } from './dump.ts'
+import { exportCommand } from './export.ts'
 import { inspectCommand } from './inspect.ts'
 import { journalCommand } from './journal.ts'
 import { keyCommand } from './key.ts'
@@ -31,6 +32,7 @@ for (const command of [
   logstoreCommand().addCommand(logstoreFieldCommand()).addCommand(logstoreMaskCommand()),
   keyCommand(),
   queryCommand(),
+  exportCommand(),
   dumpCommand(),
   inspectCommand(),
   journalCommand(),

@@ -12,6 +12,8 @@
  *     GET    /v1/projects/P/keys                                   POST { id?, secret?, logstores? }
  *     DELETE /v1/projects/P/keys/K
  *     POST   /v1/projects/P/logstores/L/query                      { sql?, format? }  →  the store's answer, as it comes
+ *     POST   /v1/projects/P/logstores/L/export/plan                { sinceMs, untilMs }  →  the pieces of an export, in order
+ *     POST   /v1/projects/P/logstores/L/export                     { sinceMs, untilMs, format, piece?, hasHeader? }  →  its bytes
  *     POST   /v1/projects/P/logstores/L/count                      { logs }
  *     POST   /v1/dump                                              { project?, source?, seconds, bytes }  →  a line for each file,
  *                                                                  and at the end a summary; ends when the caller goes away
@@ -90,6 +92,12 @@ const dumpBody = z.strictObject({
   seconds: z.number().positive().max(2_000_000),
   bytes: z.int().positive(),
 })
+const rangeBody = z.strictObject({ sinceMs: z.int().nullable(), untilMs: z.int().nullable() })
+const exportBody = rangeBody.extend({
+  format: z.enum(['ndjson', 'csv', 'parquet']),
+  piece: z.strictObject({ fromMs: z.int(), toMs: z.int() }).optional(),
+  hasHeader: z.boolean().optional(),
+})
 const queryBody = z.strictObject({ sql: z.string().optional(), format: z.enum(['json', 'table']) })
 
 /** The names of ClickHouse for the ways a query may be answered: for programs, and for people. */
@@ -154,6 +162,20 @@ export function addControlRoutes(server: FastifyInstance, { catalog, fields, sto
     reply.raw.on('close', () => aborted.abort())
     const answer = await (await store()).query({ logstore, sql, format: FORMATS[format], signal: aborted.signal })
     return reply.type(format === 'json' ? 'application/x-ndjson' : 'text/plain; charset=utf-8').send(answer)
+  })
+
+  server.post<Named>('/v1/projects/:project/logstores/:name/export/plan', async ({ params, body }) => {
+    const logstore = logstoreOf(params)
+    return (await store()).planExport(logstore, parse(rangeBody, body))
+  })
+
+  server.post<Named>('/v1/projects/:project/logstores/:name/export', async ({ params, body }, reply) => {
+    const logstore = logstoreOf(params)
+    const { format, piece, hasHeader = false, ...range } = parse(exportBody, body)
+    const aborted = new AbortController()
+    reply.raw.on('close', () => aborted.abort())
+    const answer = await (await store()).openExport(logstore, { range, format, piece, hasHeader, signal: aborted.signal })
+    return reply.type('application/octet-stream').send(answer)
   })
 
   server.get<Named>('/v1/projects/:project/keys', ({ params }) => catalog.listAccessKeys(params.project).map(withoutHash))

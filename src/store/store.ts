@@ -6,19 +6,21 @@
  * Every call can: whoever has to get through tries again.
  */
 import { type ClickHouseClient } from '@clickhouse/client'
-import { addAbortSignal, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type SluiceError, sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
+import { openAnswer } from './answer.ts'
 import { Hosts, hostOf, onEachHost, onEveryHost, type Host } from './cluster.ts'
 import { closeClients, openClients, type Clients, type StoreConnection } from './connection.ts'
+import { openExport, planExport, type ExportOptions, type ExportPiece, type ExportRange } from './export.ts'
 import { trimTable, type Trimmed } from './retention.ts'
 import { encodeColumns, type RowBlock } from './row-block.ts'
 import { tableNameOf, type LogstoreName } from './sql.ts'
 import { isMissingColumn, isMissingTable, queryError, storeError } from './store-error.ts'
 import { insertedTypes } from './table-layout.ts'
 import { dropTable, ensureTable } from './tables.ts'
-import { createAnswerStream, newestLogsSql, refuseFileFunction } from './user-query.ts'
+import { newestLogsSql, refuseFileFunction } from './user-query.ts'
 import { userQueryId } from './views.ts'
 
 export interface InsertOptions {
@@ -214,27 +216,25 @@ export class Store {
     return this.#perform(async clients => {
       if (sql !== undefined) await refuseFileFunction(clients.query, sql)
       signal?.throwIfAborted()
-      const queryId = userQueryId(logstore.project)
-      try {
-        const { stream, response_headers } = await clients.query.exec({
-          query: sql ?? newestLogsSql,
-          query_id: queryId,
-          http_headers: { 'X-ClickHouse-Database': tableNameOf(logstore).viewDatabase, 'X-ClickHouse-Format': format },
-          clickhouse_settings: { max_execution_time: maxSeconds },
-          ...(signal && { abort_signal: signal }),
-        })
-        const answer = createAnswerStream(stream, response_headers['x-clickhouse-exception-tag']?.toString())
-        if (signal) addAbortSignal(signal, answer)
-        answer.once('close', () => {
-          if (!answer.readableEnded) void killQuery(clients.service, queryId)
-        })
-        return answer
-      } catch (error) {
-        void killQuery(clients.service, queryId)
-        signal?.throwIfAborted()
-        throw error
-      }
+      return openAnswer(clients.query, clients, {
+        query: sql ?? newestLogsSql,
+        query_id: userQueryId(logstore.project),
+        http_headers: { 'X-ClickHouse-Database': tableNameOf(logstore).viewDatabase, 'X-ClickHouse-Format': format },
+        clickhouse_settings: { max_execution_time: maxSeconds },
+        signal,
+      })
     }, queryError)
+  }
+
+  /** In which pieces to export the logs of a range. */
+  async planExport(logstore: Logstore, range: ExportRange): Promise<ExportPiece[]> {
+    await this.ensureTable(logstore)
+    return this.#perform(({ service }) => planExport(service, logstore, range))
+  }
+
+  /** Opens a piece of an export, or all of it; the stream fails as that of `query` does. */
+  async openExport(logstore: Logstore, options: ExportOptions): Promise<Readable> {
+    return this.#perform(clients => openExport(clients, logstore, options))
   }
 
   /** What each host answers; no rows where there is no table. */
@@ -305,11 +305,6 @@ async function endQueries(client: ClickHouseClient, prefix: string): Promise<voi
 async function selectRows<Row>(client: ClickHouseClient, query: string, query_params: Record<string, string>): Promise<Row[]> {
   const answer = await client.query({ query, query_params, format: 'JSONEachRow' })
   return answer.json<Row>()
-}
-
-/** The query may have ended, the server may be gone: either way it runs no more, so a failure means nothing. */
-async function killQuery(client: ClickHouseClient, queryId: string): Promise<void> {
-  await client.command({ query: 'KILL QUERY WHERE query_id = {queryId:String} ASYNC', query_params: { queryId } }).catch(() => {})
 }
 
 function tableParams(logstore: LogstoreName): Record<string, string> {
