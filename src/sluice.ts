@@ -14,7 +14,7 @@ import { findFileSystem, findFileSystemDoubts } from './base/file-system.ts'
 import { nodeFiles as files, replaceFile, type Files } from './base/files.ts'
 import { FreeSpace } from './base/free-space.ts'
 import { type Log } from './base/log.ts'
-import { addDurations, addFigures, counter, createMetrics, gauge } from './base/metrics.ts'
+import { addCountedDurations, addDurations, addFigures, counter, createMetrics, gauge } from './base/metrics.ts'
 import { Authenticator } from './catalog/authenticator.ts'
 import { Authorizer } from './catalog/authorizer.ts'
 import { openCatalog } from './catalog/catalog.ts'
@@ -23,7 +23,10 @@ import { type Config } from './config/schema.ts'
 import { addControlRoutes } from './http/control.ts'
 import { addHealthRoutes } from './http/health.ts'
 import { createHttpServer, listenOnPort, listenOnSocket } from './http/server.ts'
+import { collectStatus } from './http/status.ts'
+import { FRESHNESS_BUCKETS } from './indexing/freshness.ts'
 import { type FromIndexer, type ToIndexer } from './indexing/messages.ts'
+import { IndexingProgress } from './indexing/progress.ts'
 import { Balancer } from './ingest/balancer.ts'
 import { Ingest } from './ingest/ingest.ts'
 import { Quotas } from './ingest/quotas.ts'
@@ -197,6 +200,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     checkpointIntervalMs: CHECKPOINT_INTERVAL_MS,
     log,
     onDurable: tellDurable,
+    onTaken: entry => progress.add(entry),
     onWritten: addDurations(metrics, { name: 'journal_write', help: 'How long a group of writes takes, with its sync.' }),
   })
   stops.add(() => journal.close())
@@ -207,10 +211,12 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     )
   const producerIds = await ProducerIds.open({ files, directory: journalDirectory })
 
-  const indexingProblems = new Map<string, string>()
-  /** By logstore id; without those that have none. It outlives the indexer, as the files do. */
-  const parkedBytes = new Map<string, number>()
-  let indexedRows = 0
+  const progress = new IndexingProgress({ indexed: journal.indexed, firstEntry: journal.durableEntries })
+  const countFreshness = addCountedDurations(metrics, {
+    name: 'freshness',
+    help: 'How long it takes from the arrival of a log until it is stored.',
+    buckets: FRESHNESS_BUCKETS,
+  })
   let connection: StoreConnection | undefined
   const indexer = new Child<ToIndexer, FromIndexer>({
     name: 'indexer',
@@ -224,25 +230,17 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
       indexer.send({ kind: 'durable', limit: journal.readLimit })
     },
     onMessage(message) {
+      progress.hear(message)
       if (message.kind === 'indexed') {
-        indexedRows += message.rows
-        indexingProblems.delete('')
+        countFreshness(message.freshness.counts, message.freshness.sum)
         journal.setIndexed(message.indexed)
       } else if (message.kind === 'dropped') forgetLogstore(message.logstoreId)
-      else if (message.kind === 'parked') {
-        if (message.bytes === 0) parkedBytes.delete(message.logstoreId)
-        else parkedBytes.set(message.logstoreId, message.bytes)
-      } else if (message.kind === 'fields')
+      else if (message.kind === 'fields')
         fields
           .take(message.report)
           .catch((error: unknown) => log.warn({ err: error }, 'the fields of a logstore could not be added'))
-      else if (message.problem === null) indexingProblems.delete(message.logstoreId)
-      else indexingProblems.set(message.logstoreId, message.problem)
     },
-    onEnd() {
-      // A journal that cannot be read ends the process, again and again; any other problem is the next one's to find anew.
-      for (const logstoreId of indexingProblems.keys()) if (logstoreId !== '') indexingProblems.delete(logstoreId)
-    },
+    onEnd: () => progress.handleEnd(),
   })
   const tellCatalog = (): void =>
     indexer.send({ kind: 'catalog', logstores: catalog.listLogstores(), deleted: catalog.listDeletedLogstores() })
@@ -256,8 +254,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const forgetLogstore = (id: string): void => {
     journal.forgetLogstore(id)
     balancer.forget(id)
-    parkedBytes.delete(id)
-    indexingProblems.delete(id)
+    progress.forget(id)
     void fields.forget(id)
     catalog.forgetDeletedLogstore(id).catch((error: unknown) => log.warn({ err: error }, 'the catalog could not be written'))
   }
@@ -288,7 +285,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     maxJournalBytes: config.journal.maxBytes,
     freeBytes: () => space.bytes,
     reserveBytes: config.journal.reserveBytes,
-    parkedBytes: logstoreId => parkedBytes.get(logstoreId) ?? 0,
+    parkedBytes: logstoreId => progress.parkedBytesOf(logstoreId),
     maxParkedBytes: config.journal.parkedBytes,
   })
   const projectQuotas = new Map(config.quotas.projects.map(quota => [quota.project, quota]))
@@ -314,8 +311,9 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   }
   const admission = new Admission({ limits, log })
   const wireDump = new WireDump({ files, directory: join(data, 'dumps') })
-  const problems = (): string[] =>
-    [clickHouse.problem(), journal.problem, room.problem(), ...indexingProblems.values()].filter(found => found !== undefined)
+  const ownProblems = (): string[] =>
+    [clickHouse.problem(), journal.problem, room.problem(), progress.problems.get('')].filter(found => found !== undefined)
+  const problems = (): string[] => [...ownProblems(), ...catalog.listLogstores().flatMap(logstore => progress.describe(logstore))]
   addFigures(metrics, [
     gauge('connections', 'Clients that are connected.', () => admission.connections),
     counter('connections_refused_total', 'Clients that were refused.', () => admission.refused),
@@ -335,15 +333,20 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     gauge('journal_held_bytes_limit', 'As many may be kept: journal.maxBytes.', () => config.journal.maxBytes),
     gauge('journal_unindexed_bytes', 'Bytes of the journal that are not in the store.', () => journal.unindexedBytes),
     gauge('disk_free_bytes', 'Free bytes of the disk of the journal.', () => space.bytes ?? NaN),
-    gauge('parked_bytes', 'Bytes of logs that wait for tables that cannot be written.', () =>
-      [...parkedBytes.values()].reduce((sum, bytes) => sum + bytes, 0),
-    ),
-    counter('indexed_rows_total', 'Rows that were stored since the start.', () => indexedRows),
+    gauge('parked_bytes', 'Bytes of logs that wait for tables that cannot be written.', () => progress.parkedBytes),
+    counter('indexed_rows_total', 'Rows that were stored since the start.', () => progress.rows),
   ])
 
   // Control before the listeners: whoever sees a port open can also create what he wants to write to.
   const control = createHttpServer()
-  addControlRoutes(control, { catalog, fields, store: async () => (await clickHouse.ready(), store), wireDump })
+  const sources = { catalog, journal, progress, store, problems: ownProblems }
+  addControlRoutes(control, {
+    catalog,
+    fields,
+    store: async () => (await clickHouse.ready(), store),
+    status: logstores => collectStatus(sources, logstores),
+    wireDump,
+  })
   addHealthRoutes(control, { problems, metrics })
   await listenOnSocket(control, controlSocketPath(data))
   stops.add(() => control.close())

@@ -2,7 +2,7 @@
  * What a running sluice counts, for Prometheus. Figures that a part knows anyway are read from it when they are asked for, so
  * that nothing is counted twice.
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client'
 
 /** A figure that is read when it is asked for: one number, or one for each value of `label`. */
 export interface Figure {
@@ -51,4 +51,32 @@ export function addDurations(registry: Registry, { name, help }: { name: string;
   const buckets = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
   const histogram = new Histogram({ name: `sluice_${name}_seconds`, help, buckets, registers: [registry] })
   return ms => histogram.observe(ms / 1000)
+}
+
+/**
+ * How long things take that another process counts: returns what is to be called with how many more are in each bucket (and at the
+ * end, how many are in none), and with how long they took together, in seconds. `buckets` are upper bounds in seconds.
+ */
+export function addCountedDurations(
+  registry: Registry,
+  { name, help, buckets }: { name: string; help: string; buckets: readonly number[] },
+): (counts: readonly number[], sum: number) => void {
+  const metric = `sluice_${name}_seconds`
+  const totals = new Array<number>(buckets.length + 1).fill(0)
+  let totalSum = 0
+  const get = () => {
+    let count = 0
+    const values: { metricName: string; labels: { le?: number | string }; value: number }[] = []
+    for (const [bucket, le] of [...buckets, '+Inf'].entries())
+      values.push({ metricName: `${metric}_bucket`, labels: { le }, value: (count += totals[bucket]!) })
+    values.push({ metricName: `${metric}_sum`, labels: {}, value: totalSum })
+    values.push({ metricName: `${metric}_count`, labels: {}, value: count })
+    return Promise.resolve({ name: metric, help, type: 'histogram', values, aggregator: 'sum' })
+  }
+  // A Histogram takes observations one by one; of a metric the registry asks only this.
+  registry.registerMetric({ name: metric, get } as unknown as Metric)
+  return (counts, sum) => {
+    for (const [bucket, count] of counts.entries()) totals[bucket]! += count
+    totalSum += sum
+  }
 }

@@ -19,6 +19,7 @@ import { logstoreCommand } from './logstore.ts'
 import { projectCommand } from './project.ts'
 import { queryCommand } from './query.ts'
 import { serveCommand } from './serve.ts'
+import { statusCommand } from './status.ts'
 
 const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string }
 
@@ -33,6 +34,7 @@ for (const command of [
   keyCommand(),
   queryCommand(),
   exportCommand(),
+  statusCommand(),
   dumpCommand(),
   inspectCommand(),
   journalCommand(),

@@ -15,6 +15,7 @@
  *     POST   /v1/projects/P/logstores/L/export/plan                { sinceMs, untilMs }  →  the pieces of an export, in order
  *     POST   /v1/projects/P/logstores/L/export                     { sinceMs, untilMs, format, piece?, hasHeader? }  →  its bytes
  *     POST   /v1/projects/P/logstores/L/count                      { logs }
+ *     GET    /v1/status?project=P&logstore=L                       of all logstores, those of a project, or one
  *     POST   /v1/dump                                              { project?, source?, seconds, bytes }  →  a line for each file,
  *                                                                  and at the end a summary; ends when the caller goes away
  *     DELETE /v1/dump                                              ends it
@@ -33,6 +34,7 @@ import { listShards } from '../catalog/shards.ts'
 import { formatNames } from '../decoding/log-format.ts'
 import { type Store } from '../store/store.ts'
 import { addFieldRoutes } from './field-routes.ts'
+import { type Status } from './status.ts'
 
 export interface Administration {
   catalog: Catalog
@@ -40,6 +42,8 @@ export interface Administration {
   fields: FieldCatalog
   /** The store, once it can be asked; where none runs yet it is started. */
   store: () => Promise<Store>
+  /** How far logstores are indexed; absent where no server runs. */
+  status?: (logstores: readonly Logstore[]) => Promise<Status>
   /** What records connections; absent where no server runs. */
   wireDump?: WireRecorder
 }
@@ -98,6 +102,7 @@ const exportBody = rangeBody.extend({
   piece: z.strictObject({ fromMs: z.int(), toMs: z.int() }).optional(),
   hasHeader: z.boolean().optional(),
 })
+const statusQuery = z.strictObject({ project: z.string().optional(), logstore: z.string().optional() })
 const queryBody = z.strictObject({ sql: z.string().optional(), format: z.enum(['json', 'table']) })
 
 /** The names of ClickHouse for the ways a query may be answered: for programs, and for people. */
@@ -105,7 +110,7 @@ const FORMATS = { json: 'JSONEachRow', table: 'PrettyCompactNoEscapesMonoBlock' 
 
 type Named = { Params: { project: string; name: string } }
 
-export function addControlRoutes(server: FastifyInstance, { catalog, fields, store, wireDump }: Administration): void {
+export function addControlRoutes(server: FastifyInstance, { catalog, fields, store, status, wireDump }: Administration): void {
   const logstoreOf = ({ project, name }: Named['Params']): Logstore => {
     if (catalog.findProject(project) === undefined) throw sluiceError('PROJECT_NOT_FOUND', { project })
     const logstore = catalog.findLogstore(project, name)
@@ -188,6 +193,13 @@ export function addControlRoutes(server: FastifyInstance, { catalog, fields, sto
   server.delete<Named>('/v1/projects/:project/keys/:name', async ({ params }, reply) => {
     await catalog.deleteAccessKey(params.project, params.name)
     return reply.code(204).send()
+  })
+
+  server.get<{ Querystring: { project?: string; logstore?: string } }>('/v1/status', async ({ query }) => {
+    const { project, logstore } = parse(statusQuery, query)
+    if (status === undefined) throw sluiceError('SERVER_NEEDED', { command: 'status' })
+    if (project !== undefined && logstore !== undefined) return status([logstoreOf({ project, name: logstore })])
+    return status(catalog.listLogstores(project))
   })
 
   const recorder = (): WireRecorder => {

@@ -142,7 +142,7 @@ export class Indexer {
       // What wakes us also changes one of the three; between these lines and the promise nothing else runs.
       if (!this.#hasStore || this.#reader.place.position >= this.#limit.position) {
         // The logs of deleted logstores, and those that were stored before, are done with as well.
-        if (this.#findSettled().position > this.#reported) this.#report(0)
+        if (this.#findSettled().position > this.#reported) this.#report()
         await this.#woken()
         continue
       }
@@ -217,9 +217,9 @@ export class Indexer {
       onStored: rows => {
         this.#storedBlocks++
         this.#freshness.add(rows, Date.now())
-        this.#report(rows.rows)
+        this.#report(rows.rows, { [logstore.id]: [...rows.nextOffsets()] })
       },
-      onParked: () => (this.#reportTimer ??= setTimeout(() => this.#report(0), REPORT_MS)),
+      onParked: () => (this.#reportTimer ??= setTimeout(() => this.#report(), REPORT_MS)),
       onParkedBytes: bytes => this.#tell({ kind: 'parked', logstoreId: logstore.id, bytes }),
       onProblem: problem => this.#tell({ kind: 'problem', logstoreId: logstore.id, problem }),
     })
@@ -235,7 +235,7 @@ export class Indexer {
     return place
   }
 
-  #report(rows: number): void {
+  #report(rows = 0, offsets: Record<string, [number, number][]> = {}): void {
     clearTimeout(this.#reportTimer)
     this.#reportTimer = undefined
     const place = this.#findSettled()
@@ -245,7 +245,8 @@ export class Indexer {
       this.#stored[logstoreId] = storedEntry
       if (parkedEnd !== undefined) parked[logstoreId] = parkedEnd
     }
-    this.#tell({ kind: 'indexed', indexed: { place, stored: this.#stored, parked }, rows, freshness: this.#freshness.take() })
+    const indexed = { place, stored: this.#stored, parked }
+    this.#tell({ kind: 'indexed', indexed, rows, freshness: this.#freshness.take(), offsets })
   }
 
   /** Drops the tables of deleted logstores, as far as the store answers. */

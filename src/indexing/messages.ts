@@ -29,8 +29,17 @@ export type ToIndexer =
   | { kind: 'durable'; limit: ReadLimit }
 
 export type FromIndexer =
-  /** So far it has come; with the rows that were stored since it said so last, and how long they took. */
-  | { kind: 'indexed'; indexed: Indexed; rows: number; freshness: FreshnessCounts }
+  /**
+   * So far it has come. Since it said so last: how many rows were stored, how long they took, and by logstore id the shards whose next
+   * offset in the table has changed, with that offset.
+   */
+  | {
+      kind: 'indexed'
+      indexed: Indexed
+      rows: number
+      freshness: FreshnessCounts
+      offsets: Record<string, [shard: number, next: number][]>
+    }
   /** The table of a deleted logstore is gone. */
   | { kind: 'dropped'; logstoreId: string }
   /** The bytes of the files that hold the parked logs of a logstore: those that wait until its table can be written. */

@@ -309,7 +309,7 @@ export class TableWriter {
     /** How many blocks of all tables had been stored when it failed last. */
     let storedBefore = Infinity
     for (let waitMs = FIRST_RETRY_MS; !signal.aborted; waitMs = Math.min(2 * waitMs, LAST_RETRY_MS)) {
-      const begunMs = performance.now()
+      const begunMs = Date.now()
       try {
         const acting = act()
         this.#acting = acting
@@ -324,7 +324,7 @@ export class TableWriter {
         log.warn({ ...this.#names, problem }, 'a logstore cannot be indexed now; it is tried again')
         onProblem(problem)
         // A store that is away stores nothing of others either.
-        const hung = performance.now() - begunMs >= HANG_MS
+        const hung = Date.now() - begunMs >= HANG_MS
         const isOwn = isRefusal(error) || storedBlocks() > storedBefore || (hung && (await this.#answersOthers()))
         storedBefore = storedBlocks()
         this.#brokenSince = isOwn ? (this.#brokenSince ?? Date.now()) : undefined

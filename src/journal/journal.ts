@@ -64,6 +64,8 @@ export interface JournalOptions {
   onWritten?: (ms: number) => void
   /** Called after each group that became durable, with how far the journal may be read now. */
   onDurable?: (limit: ReadLimit) => void
+  /** Called with each write when it is acknowledged. */
+  onTaken?: (entry: Entry) => void
 }
 
 export class Journal {
@@ -181,6 +183,11 @@ export class Journal {
     return this.#state.nextOffset(logstoreId, shard)
   }
 
+  /** The same for all shards of a logstore that were ever written to. */
+  nextOffsets(logstoreId: string): Map<number, number> {
+    return this.#state.nextOffsets(logstoreId)
+  }
+
   /** Records how far the journal has been indexed; the segments before it are given up two checkpoints later. */
   setIndexed(indexed: Indexed): void {
     this.#indexed = indexed
@@ -281,7 +288,11 @@ export class Journal {
     const entry: Entry = { number, logstoreId, shard, jsonTopic, partition, baseOffset, recordCount, ...origin, records }
     const durable = new Promise<void>((resolve, reject) => {
       const nextOffset = baseOffset + recordCount
-      this.#writer.add({ entry, envelope: encodeEnvelope(entry), batches, offsets, nextOffset, resolve, reject })
+      const acknowledge = (): void => {
+        resolve()
+        this.#options.onTaken?.(entry)
+      }
+      this.#writer.add({ entry, envelope: encodeEnvelope(entry), batches, offsets, nextOffset, resolve: acknowledge, reject })
     })
     durable.catch(ignore)
     return { shard, baseOffset, durable, isDuplicate: false }

@@ -45,6 +45,11 @@ export class JournalState {
     return this.#shards.get(logstoreId)?.get(shard)?.durable ?? 0
   }
 
+  /** The offsets behind the last durable ones, by shard, of the shards that were ever written to. */
+  nextOffsets(logstoreId: string): Map<number, number> {
+    return new Map([...(this.#shards.get(logstoreId) ?? [])].map(([shard, { durable }]) => [shard, durable]))
+  }
+
   /** The time to stamp an entry with that arrives at `nowMs`: never before that of an earlier entry. */
   receive(nowMs: number): number {
     this.#receivedMs = Math.max(this.#receivedMs, nowMs)

@@ -104,6 +104,17 @@ export class RowBlock {
     return this.offsetAt(row) !== this.offsetAt(row - 1) || this.shardAt(row) !== this.shardAt(row - 1)
   }
 
+  /** By shard, the offset behind the last row. */
+  nextOffsets(): Map<number, number> {
+    const next = new Map<number, number>()
+    for (let row = 0; row < this.rows; row++) {
+      const shard = this.shardAt(row)
+      // Most rows are followed by another one of their shard.
+      if (row + 1 === this.rows || this.shardAt(row + 1) !== shard) next.set(shard, this.offsetAt(row) + 1)
+    }
+    return next
+  }
+
   /** The rows from `begin` up to `end`, as a block on the same bytes: good until this one is changed. */
   slice(begin: number, end: number): RowBlock {
     const slice = new RowBlock()
@@ -126,12 +137,6 @@ export class RowBlock {
       if (!hasError) copy.#writeText(error)
     }
     return copy
-  }
-
-  /** Takes the rows from `row` on out of the block again. */
-  truncate(row: number): void {
-    this.#position = this.#startOf(row)
-    this.#starts.length = row
   }
 
   append(row: Row): void {

@@ -63,6 +63,8 @@ export class MemoryTables {
   losesAnswer: () => boolean = () => false
   /** Logs that hold this are refused, unless they have an error. */
   poison = '\0'
+  /** The logstores as the tables were made of them last, by id. */
+  readonly made = new Map<string, Logstore>()
   /** Called before each insert. */
   onInsert: (rows: readonly StoredRow[]) => void = () => {}
 
@@ -93,37 +95,43 @@ export class MemoryTables {
       if (broken === 'not ours') throw sluiceError('TABLE_NOT_OURS', { table: id, found: 'it has no comment' })
       throw sluiceError('STORE_REFUSED', { problem: 'there is no such column' })
     }
-    const store: Pick<Store, 'ensureTable' | 'resolveInserts' | 'highestOffsets' | 'newestReceived' | 'insert' | 'dropLogstore'> =
-      {
-        ensureTable: ({ id }) => call(id, 'not ours', 'away'),
-        resolveInserts: ({ id }) => call(id, 'away'),
-        highestOffsets: async ({ id }) => {
-          await call(id, 'away')
-          const highest = new Map<number, number>()
-          for (const { shard, offset } of this.rows(id)) highest.set(shard, Math.max(offset, highest.get(shard) ?? -1))
-          return highest
-        },
-        newestReceived: async ({ id }) => {
-          await call(id, 'away')
-          const newest = new Map<number, number>()
-          for (const { shard, receivedMs } of this.rows(id)) newest.set(shard, Math.max(receivedMs, newest.get(shard) ?? 0))
-          return newest
-        },
-        insert: async ({ id }, block) => {
-          const rows = readRows(Buffer.from(block.encoded))
-          this.onInsert(rows)
-          await call(id, 'not ours', 'refuses', 'away')
-          if (rows.some(({ content, error }) => error === '' && content.includes(this.poison)))
-            throw sluiceError('STORE_REFUSED', { problem: 'a value cannot be read' })
-          this.#rows.set(id, [...this.rows(id), ...rows])
-          await call(id)
-          if (this.losesAnswer()) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the connection is gone' })
-        },
-        dropLogstore: async ({ id }) => {
-          await call(id, 'away')
-          this.#rows.delete(id)
-        },
-      }
+    const store: Pick<
+      Store,
+      'ping' | 'ensureTable' | 'resolveInserts' | 'highestOffsets' | 'newestReceived' | 'insert' | 'dropLogstore'
+    > = {
+      ping: () => call(''),
+      ensureTable: async logstore => {
+        await call(logstore.id, 'not ours', 'away')
+        this.made.set(logstore.id, logstore)
+      },
+      resolveInserts: ({ id }) => call(id, 'away'),
+      highestOffsets: async ({ id }) => {
+        await call(id, 'away')
+        const highest = new Map<number, number>()
+        for (const { shard, offset } of this.rows(id)) highest.set(shard, Math.max(offset, highest.get(shard) ?? -1))
+        return highest
+      },
+      newestReceived: async ({ id }) => {
+        await call(id, 'away')
+        const newest = new Map<number, number>()
+        for (const { shard, receivedMs } of this.rows(id)) newest.set(shard, Math.max(receivedMs, newest.get(shard) ?? 0))
+        return newest
+      },
+      insert: async ({ id }, block) => {
+        const rows = readRows(Buffer.from(block.encoded))
+        this.onInsert(rows)
+        await call(id, 'not ours', 'refuses', 'away')
+        if (rows.some(({ content, error }) => error === '' && content.includes(this.poison)))
+          throw sluiceError('STORE_REFUSED', { problem: 'a value cannot be read' })
+        this.#rows.set(id, [...this.rows(id), ...rows])
+        await call(id)
+        if (this.losesAnswer()) throw sluiceError('STORE_UNAVAILABLE', { problem: 'the connection is gone' })
+      },
+      dropLogstore: async ({ id }) => {
+        await call(id, 'away')
+        this.#rows.delete(id)
+      },
+    }
     return store as Store
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { MYSQL, newFiles, NGINX, openJournal } from '../journal/fixtures.ts'
-import { LOGSTORES, MemoryTables, pass, send, startIndexer, useClock } from './fixtures.ts'
+import { LOGSTORES, MemoryTables, pass, passUntil, send, startIndexer, useClock } from './fixtures.ts'
 
 describe('an indexer', () => {
   useClock()
@@ -21,6 +21,33 @@ describe('an indexer', () => {
     await send(journal, indexer, NGINX, 'deleted too')
     await pass(1000)
     assert.equal(journal.unindexedBytes, 0)
+    await Promise.all([indexer.stop(0), pass(2000)])
+    await journal.close()
+  })
+
+  it('lets the table follow its logstore before the next insert', async () => {
+    const files = newFiles()
+    const journal = await openJournal(files)
+    const tables = new MemoryTables()
+    const { indexer } = startIndexer(files, journal, tables.connect())
+    await send(journal, indexer, NGINX, 'before')
+    await passUntil('the log', () => tables.rows(NGINX).length === 1)
+    const changed = LOGSTORES.map(logstore => ({ ...logstore, retentionDays: 7 }))
+    tables.onInsert = rows => {
+      if (rows[0]!.content.toString() === 'behind') assert.equal(tables.made.get(NGINX)!.retentionDays, 7)
+    }
+    indexer.setCatalog(changed, [])
+    await send(journal, indexer, NGINX, 'behind')
+    await passUntil('the next one', () => tables.rows(NGINX).length === 2)
+    assert.deepEqual(tables.contents(NGINX), ['before', 'behind'])
+    // One that is fed from parked files is another writer.
+    tables.broken.set(NGINX, 'not ours')
+    await send(journal, indexer, NGINX, 'parked')
+    await pass(30_000)
+    indexer.setCatalog(LOGSTORES, [])
+    tables.broken.delete(NGINX)
+    await passUntil('the parked one', () => tables.rows(NGINX).length === 3)
+    assert.equal(tables.made.get(NGINX)!.retentionDays, 30)
     await Promise.all([indexer.stop(0), pass(2000)])
     await journal.close()
   })

@@ -3,6 +3,7 @@
  * when the table is repaired.
  */
 import assert from 'node:assert/strict'
+import { sluiceError } from '../../../src/base/errors.ts'
 import { type Journal } from '../../../src/journal/journal.ts'
 import { type MemoryFiles } from '../../support/memory-files.ts'
 import { faultOnce, MYSQL, newFiles, NGINX, openJournal, segmentPaths, take } from '../journal/fixtures.ts'
@@ -232,6 +233,25 @@ describe('a logstore whose table cannot be written', () => {
     await Promise.all([running.indexer.stop(0), pass(2000)])
     running = startIndexer(files, journal, tables.connect(), { logstores: [LOGSTORES[1]!] })
     await passUntil('the end of the files', () => partPaths().length === 0)
+  })
+
+  it('holds up no other for ever while its inserts hang and are given up', async () => {
+    const store = tables.connect()
+    const { insert } = store
+    let hangs = true
+    store.insert = async (logstore, ...rest) => {
+      if (!hangs || logstore.id !== NGINX) return insert(logstore, ...rest)
+      await new Promise(resolve => setTimeout(resolve, 120_000))
+      throw sluiceError('STORE_UNAVAILABLE', { problem: 'no answer in time' })
+    }
+    running = startIndexer(files, journal, store)
+    for (let log = 0; log < 30; log++) await sendNginx('x'.repeat(1_000_000))
+    await send(journal, running.indexer, MYSQL, 'other')
+    await passUntil('the log of the other', () => tables.contents(MYSQL).length === 1)
+    assert.deepEqual(tables.contents(NGINX), [])
+    hangs = false
+    await passUntil('every log', isStored)
+    assert.deepEqual(tables.contents(NGINX), sent)
   })
 
   it('is stored without parking if an insert is slow', async () => {

@@ -205,6 +205,7 @@ describe('a table that is written while', function () {
     write(logstore)
     await store(...entries)
     assert.equal(blocks, 2)
+    assert.equal(await asService('SELECT timezone()'), 'Asia/Shanghai')
     const parts = await asService(
       `SELECT concat(_part, ' ', arrayStringConcat(arraySort(groupArray(toString(_received))), ' ')) FROM ${tableOf(logstore)} GROUP BY _part ORDER BY _part`,
     )

@@ -90,18 +90,11 @@ describe('RowBlock', () => {
     assert.deepEqual(block.encoded, before)
   })
 
-  it('is as new when everything was taken out of it again', () => {
+  it('knows the offset behind the last row of each shard', () => {
     const block = new RowBlock()
-    block.append(makeRow(1, { content: Buffer.alloc(1000, 'x') }))
-    const first = Buffer.from(block.encoded)
-    block.append(makeRow(2, { content: Buffer.alloc(100_000, 'y') }))
-    block.truncate(1)
-    assert.deepEqual([block.rows, block.encoded], [1, first])
-    block.truncate(0)
-    assert.deepEqual([block.rows, block.bytes], [0, 0])
-    const fresh = new RowBlock()
-    for (const one of [block, fresh]) one.append(makeRow(9, { timeMs: 1, receivedMs: 1 }))
-    assert.deepEqual(block.encoded, fresh.encoded)
+    assert.deepEqual([...block.nextOffsets()], [])
+    for (const [shard, offset] of [[2, 10], [1, 3], [1, 3], [2, 11], [2, 12], [7, 0]] as const) block.append(makeRow(0, { shard, offset })) // prettier-ignore
+    assert.deepEqual([...block.nextOffsets()].toSorted(), [[1, 4], [2, 13], [7, 1]]) // prettier-ignore
   })
 
   it('grows without touching what it holds', () => {
