@@ -157,9 +157,9 @@ export class TableWriter {
       onRow(row)
     }
     this.#blockFor(entry, begin, day).lastEntry = entry.number
-    if (this.#isFull) return this.#waitFor(this.flush())
     const { pace, busyTables } = this.#options
-    this.#timer ??= setTimeout(() => void this.flush(), pace.ageMs(busyTables()))
+    if (this.#isFull) void this.flush()
+    else this.#timer ??= setTimeout(() => void this.flush(), pace.ageMs(busyTables()))
   }
 
   get #isFull(): boolean {
