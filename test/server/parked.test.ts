@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { ErrorCode } from '../../protocol/error-codes.ts'
+import { type LogstoreStatus } from '../../src/http/status.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { Engine } from '../../src/store/engine.ts'
 import { RawClient } from '../support/raw-client.ts'
@@ -72,6 +73,9 @@ describe('a server with tables that cannot be written', function () {
   const parkedBytes = async (): Promise<number> =>
     Number(/^sluice_parked_bytes (\d+)/m.exec((await server.get('/metrics')).text)?.[1])
 
+  const statusOf = async (logstore: string): Promise<LogstoreStatus> =>
+    JSON.parse(await server.run('status', `demo/${logstore}`, '--json')) as LogstoreStatus
+
   async function assertStored(logstore: string): Promise<void> {
     const values = sent.get(logstore)!
     await server.waitForRows(`demo/${logstore}`, values.length)
@@ -109,6 +113,16 @@ describe('a server with tables that cannot be written', function () {
     assert.equal(status, 503)
     assert.match(text, /p_demo\.foreign was not made by this sluice/)
     assert.match(text, /_error/)
+    assert.match(text, /^logs of demo\/foreign wait to be stored: /m)
+    const foreign = await statusOf('foreign')
+    assert.match(foreign.problem!, /was not made by this sluice .* rename or drop it/)
+    assert.equal(foreign.lagRows, sent.get('foreign')!.length - 1)
+    assert(foreign.parkedBytes > 0 && foreign.lagBytes! > 0 && foreign.lagMs! > 0)
+    const other = await until('nothing behind', async () => {
+      const status = await statusOf('other')
+      return status.lagRows === 0 && status
+    })
+    assert.deepEqual([other.rows, other.parkedBytes, other.problem], [sent.get('other')!.length, 0, null])
     await assertStored('other')
   })
 
@@ -123,6 +137,10 @@ describe('a server with tables that cannot be written', function () {
     await until('the end of the parked files', () => parkedFiles().length === 0)
     assert.equal(await parkedBytes(), 0)
     await server.whenReady()
+    for (const logstore of sent.keys()) {
+      const { problem, lagRows, lagBytes } = await statusOf(logstore)
+      assert.deepEqual({ problem, lagRows, lagBytes }, { problem: null, lagRows: 0, lagBytes: 0 }, logstore)
+    }
   })
 
   it('refuses logs of a logstore that has parked as much as it may, and of no other', async () => {
