@@ -8,7 +8,7 @@ import { type KafkaRecord } from '../../protocol/records/records.ts'
 import { createReader, isObject, MAX_PARSED_BYTES, readJson, type Piece, type Reader } from './formats.ts'
 import { type FormatName, type LogFormat, type Mask } from './log-format.ts'
 import { Masker } from './masks.ts'
-import { mayHoldTime, tagOfTime, timeInDocument } from './time.ts'
+import { tagOfTime, timeInDocument } from './time.ts'
 
 export interface DecodedLog {
   /** The bytes of the log as they came; null where the record had no value. */
@@ -111,18 +111,22 @@ export class Decoder {
    */
   #timeOf(timestamp: number, receivedMs: number, bytes?: Buffer, fields = '', ownMs?: number): number {
     const path = this.#timeField
-    const named = path === undefined || bytes === undefined ? undefined : timeInDocument(fields || bytes.toString(), path)
+    const named = path === undefined || bytes === undefined ? undefined : timeInDocument(documentOf(bytes, fields), path)
     if (named !== undefined) return named
     if (timestamp >= 0) return timestamp
     if (ownMs !== undefined) return ownMs
-    if (bytes === undefined || (fields === '' && !mayHoldTime(bytes))) return receivedMs
-    return timeInDocument(fields || bytes.toString(), undefined) ?? receivedMs
+    return (bytes && timeInDocument(documentOf(bytes, fields), undefined)) ?? receivedMs
   }
 }
 
 /** A document in which what is not UTF-8 is replaced; none of one that would take too much memory. */
 function repaired(bytes: Buffer): string {
   return bytes.length > MAX_PARSED_BYTES ? '' : bytes.toString()
+}
+
+/** What there is of a log as JSON: its fields, or itself if it has none. */
+function documentOf(bytes: Buffer, fields: string): Buffer {
+  return fields === '' ? bytes : Buffer.from(fields)
 }
 
 function withTimeTag(tags: readonly string[], timeMs: number, receivedMs: number): readonly string[] {

@@ -1,14 +1,16 @@
 /**
  * When a log was made, as its document says it. All times are milliseconds since 1970; what has no zone is UTC.
  */
+import { findMembers } from './json-bytes.ts'
 
 /** Where a document has its time, unless the logstore says where; the first that holds a time counts. */
-const usualNames = ['@timestamp', 'time', 'timestamp', 'ts']
+const usualKeys = ['@timestamp', 'time', 'timestamp', 'ts'].map(key => Buffer.from(key))
 
 /** Smaller numbers are durations or counters, larger ones no time in any unit. */
 const MIN_EPOCH = 1e8
 const MAX_EPOCH = 1e19
 const LONGEST_TIME = 64
+const QUOTE = 0x22
 const DAY_MS = 24 * 60 * 60 * 1000
 const QUARTER_HOUR_MS = 15 * 60 * 1000
 
@@ -25,35 +27,25 @@ export function tagOfTime(timeMs: number, receivedMs: number): TimeTag | undefin
   return undefined
 }
 
-/** The time in the text of a JSON object, at `path` or where it usually is; undefined if there is none. */
-export function timeInDocument(text: string, path: readonly string[] | undefined): number | undefined {
-  let document: unknown
-  try {
-    document = JSON.parse(text)
-  } catch {
-    return undefined
+/** The time in a JSON object, at `path` or where it usually is; undefined if there is none, and if it is no object. */
+export function timeInDocument(document: Buffer, path: readonly string[] | undefined): number | undefined {
+  if (path !== undefined) {
+    let value: Buffer | undefined = document
+    for (const key of path) value = value && findMembers(value, [Buffer.from(key)])[0]
+    return value && toTime(value)
   }
-  if (path !== undefined) return toTime(path.reduce(ownValue, document))
-  for (const name of usualNames) {
-    const time = toTime(ownValue(document, name))
+  for (const value of findMembers(document, usualKeys)) {
+    const time = value && toTime(value)
     if (time !== undefined) return time
   }
   return undefined
 }
 
-/** Whether the bytes of a document may hold a time where it usually is: spares parsing those that do not. */
-export function mayHoldTime(bytes: Buffer): boolean {
-  return bytes.includes('"time') || bytes.includes('"@timestamp"') || bytes.includes('"ts"')
-}
-
-function ownValue(document: unknown, key: string): unknown {
-  if (typeof document !== 'object' || document === null || !Object.hasOwn(document, key)) return undefined
-  return (document as Record<string, unknown>)[key]
-}
-
-function toTime(value: unknown): number | undefined {
-  if (typeof value === 'number') return epochTime(value)
-  return typeof value === 'string' ? parseTime(value) : undefined
+function toTime(value: Buffer): number | undefined {
+  if (value.length > LONGEST_TIME) return undefined
+  if (value[0] !== QUOTE) return parseTime(value.toString())
+  const text = value.toString('latin1', 1, value.length - 1)
+  return parseTime(text.includes('\\/') ? text.replaceAll('\\/', '/') : text)
 }
 
 /** Seconds, milliseconds, microseconds or nanoseconds since 1970: which of them shows in the size. */
@@ -69,7 +61,7 @@ export function epochTime(epoch: number): number | undefined {
 /** A time as text: a number as above, ISO 8601, or that of the common log format. */
 export function parseTime(text: string): number | undefined {
   if (text.length > LONGEST_TIME) return undefined
-  if (/^\d+(?:\.\d+)?$/.test(text)) return epochTime(Number(text))
+  if (/^\d+(?:\.\d+)?(?:[eE]\+?\d{1,2})?$/.test(text)) return epochTime(Number(text))
   return parseIsoTime(text) ?? parseCommonLogTime(text)
 }
 
@@ -81,7 +73,7 @@ export function parseIsoTime(text: string): number | undefined {
   if (parts === null) return undefined
   const [, year, month, day, hour = '0', minute = '0', second = '0', fraction = '0', zone] = parts
   const ms = Math.floor(Number(`0.${fraction}`) * 1000 + 1e-6)
-  return toUtc([Number(year), Number(month), Number(day), Number(hour), Number(minute), Number(second), ms], zone)
+  return toUtc(Number(year), Number(month), Number(day), Number(hour), Number(minute), Number(second), ms, zone)
 }
 
 const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
@@ -92,8 +84,8 @@ export function parseCommonLogTime(text: string): number | undefined {
   const parts = commonLogTime.exec(text)
   if (parts === null) return undefined
   const [, day, month, year, hour, minute, second, zone] = parts
-  const numbers = [Number(year), months.indexOf(month!) + 1, Number(day), Number(hour), Number(minute), Number(second), 0]
-  return toUtc(numbers, zone)
+  const number = months.indexOf(month!) + 1
+  return toUtc(Number(year), number, Number(day), Number(hour), Number(minute), Number(second), 0, zone)
 }
 
 const syslogTime = /^([A-Z][a-z]{2}) {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)$/
@@ -106,22 +98,32 @@ export function parseSyslogTime(text: string, receivedMs: number): number | unde
   const thisYear = new Date(receivedMs).getUTCFullYear()
   let closest: number | undefined
   for (const year of [thisYear - 1, thisYear, thisYear + 1]) {
-    const numbers = [year, months.indexOf(month!) + 1, Number(day), Number(hour), Number(minute), Number(second), 0]
-    const time = toUtc(numbers, undefined)
+    const number = months.indexOf(month!) + 1
+    const time = toUtc(year, number, Number(day), Number(hour), Number(minute), Number(second), 0, undefined)
     if (time === undefined) continue
     if (closest === undefined || Math.abs(time - receivedMs) < Math.abs(closest - receivedMs)) closest = time
   }
   return closest
 }
 
-/** Year, month from 1, day, hour, minute, second, millisecond; undefined if there is no such time. Second 60 is a leap second. */
-function toUtc(numbers: readonly number[], zone: string | undefined): number | undefined {
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, ms = 0] = numbers
-  if (month < 1 || month > 12 || day < 1 || hour > 24 || minute > 59 || second > 60) return undefined
-  const date = new Date(0)
-  date.setUTCFullYear(year, month - 1, day)
-  if (date.getUTCDate() !== day) return undefined
-  return date.setUTCHours(hour, minute, second, ms) - zoneOffset(zone)
+const daysOfMonths = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+/** The calendar repeats after so many days; JavaScript takes the years up to 99 for those of the last century. */
+const MS_OF_400_YEARS = 146_097 * DAY_MS
+
+/** `month` counts from 1, zone is as `zoneOffset` has it; undefined if there is no such time. Second 60 is a leap second. */
+function toUtc(
+  year: number,
+  month: number,
+  day: number,
+  hour: number,
+  minute: number,
+  second: number,
+  ms: number,
+  zone: string | undefined,
+): number | undefined {
+  if (!(day >= 1 && day <= (daysOfMonths[month - 1] ?? 0)) || hour > 24 || minute > 59 || second > 60) return undefined
+  if (month === 2 && day === 29 && (year % 4 !== 0 || (year % 100 === 0 && year % 400 !== 0))) return undefined
+  return Date.UTC(year + 400, month - 1, day, hour, minute, second, ms) - MS_OF_400_YEARS - zoneOffset(zone)
 }
 
 /** Of `+02:00`, `-0700`, `+02`, or a name of UTC. */
