@@ -31,10 +31,9 @@ export function scalar(text: string): string {
   return text.length <= LONGEST_NUMBER && plainNumber.test(text) ? text : quote(text)
 }
 
-/** A whole number of any length: as it came if 64 bits hold it, else a string, since whoever reads documents stops at a larger one. */
+/** A whole number: as it came if 64 bits hold it, else a string, since whoever reads documents stops at a larger one. */
 export function integer(digits: string): string {
   if (digits.length < 19) return digits
-  if (digits.length > 20) return quote(digits)
   const value = BigInt(digits)
   return value >= -(2n ** 63n) && value < 2n ** 64n ? digits : quote(digits)
 }

@@ -57,7 +57,7 @@ describe('a mask', () => {
 
   it('has its value withheld where that is too long, grows too much, or takes too long', () => {
     const long = Buffer.alloc(4 * 1024 * 1024 + 1, 'x')
-    const growing = Buffer.alloc(100_000, 'a')
+    const growing = Buffer.alloc(3000, 'a')
     const quadratic = Buffer.alloc(200_000, 'a')
     for (const [pattern, replacement, value] of [
       ['y', '', long],
