@@ -12,7 +12,10 @@ import { findApi } from '../../protocol/messages/apis.ts'
 import { type MetadataResponse } from '../../protocol/messages/metadata.ts'
 import { produceRequest, type ProduceResponse } from '../../protocol/messages/produce.ts'
 import { Reader } from '../../protocol/reader.ts'
+import { BATCH_HEADER_BYTES, type BatchHeader } from '../../protocol/records/batch.ts'
 import { checkBatches } from '../../protocol/records/check-batches.ts'
+import { decompress } from '../../protocol/records/compression.ts'
+import { readRecords } from '../../protocol/records/records.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { Server } from '../support/server.ts'
 
@@ -90,12 +93,12 @@ function readCapture(name: string): Event[] {
 }
 
 /**
- * Sends what the client sent, compares the answers, and returns how many records were stored by it. The listener is one like that
+ * Sends what the client sent, compares the answers, and returns how many logs were stored by it. The listener is one like that
  * which the client came to, unless it is given.
  */
 async function replay(server: Server, events: readonly Event[], given?: string): Promise<number> {
   const clients = new Map<number, RawClient>()
-  /** The records of each connection's produce requests that are not answered yet; for acks = 0 they count at once. */
+  /** The logs of each connection's produce requests that are not answered yet; for acks = 0 they count at once. */
   const unanswered = new Map<number, number[]>()
   let stored = 0
   for (const event of events) {
@@ -112,9 +115,9 @@ async function replay(server: Server, events: readonly Event[], given?: string):
       const sent = withAnnouncedVersion(event)
       client.write(framed(sent))
       if (event.apiKey !== ApiKey.Produce) continue
-      const { acks, records } = readProduced(sent)
-      if (acks === 0) stored += records
-      else unanswered.get(event.conn)!.push(records)
+      const { acks, logs } = readProduced(sent)
+      if (acks === 0) stored += logs
+      else unanswered.get(event.conn)!.push(logs)
     } else if (event.dir === 'response') {
       const frame = await client.receiveFrame()
       compare(event, frame)
@@ -142,8 +145,8 @@ function framed(bytes: Buffer): Buffer {
   return Buffer.concat([size, bytes])
 }
 
-/** What a produce request holds; nothing if it is none that can be read (APISIX's version 0 leaves out the client id). */
-function readProduced(bytes: Buffer): { acks: number; records: number } {
+/** How many logs a produce request holds; nothing if it is none that can be read (APISIX's version 0 leaves out the client id). */
+function readProduced(bytes: Buffer): { acks: number; logs: number } {
   try {
     const reader = new Reader(bytes)
     const { apiVersion } = decodeRequestHeader(reader)
@@ -153,13 +156,24 @@ function readProduced(bytes: Buffer): { acks: number; records: number } {
       for (const { records } of partitionData) {
         const checked = checkBatches(records === null ? null : Chunks.of(records.toBuffer()))
         assert('batches' in checked, 'Kafka took these batches')
-        count += checked.batches.reduce((sum, batch) => sum + batch.recordCount, 0)
+        for (const batch of checked.batches) count += countLogs(checked.records, batch)
       }
-    return { acks, records: count }
+    return { acks, logs: count }
   } catch (error) {
     if (error instanceof assert.AssertionError) throw error
-    return { acks: -1, records: 0 }
+    return { acks: -1, logs: 0 }
   }
+}
+
+/** An array, as APISIX and Kong send, is a log for each of its elements. */
+function countLogs(records: Chunks, batch: BatchHeader): number {
+  const payload = records.view(batch.position, batch.sizeInBytes).subarray(BATCH_HEADER_BYTES)
+  let logs = 0
+  for (const { value } of readRecords(batch, decompress(batch.codec, payload, 2 ** 20))) {
+    const document: unknown = JSON.parse(value!.toString())
+    logs += Array.isArray(document) ? document.length : 1
+  }
+  return logs
 }
 
 function isStored(event: Event): boolean {
