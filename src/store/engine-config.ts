@@ -94,8 +94,8 @@ export function formatEngineUsers(users: EngineUsers, memoryBytes: number): stri
         grants: { query: 'GRANT SYSTEM LISTEN ON *.*' },
       },
       [users.username]: user(users.password, 'default', [
-        'GRANT CREATE DATABASE, CREATE TABLE, DROP DATABASE, DROP TABLE, ALTER, SELECT, INSERT ON p_*.*',
-        'GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP DATABASE, DROP TABLE, DROP VIEW, SELECT, INSERT ON q_*.*',
+        'GRANT CREATE DATABASE, CREATE TABLE, DROP TABLE, ALTER, SELECT, INSERT ON p_*.*',
+        'GRANT CREATE DATABASE, CREATE TABLE, DROP DATABASE, DROP TABLE, SELECT, INSERT ON q_*.*',
         'GRANT TABLE ENGINE ON MergeTree',
         'GRANT KILL QUERY ON *.*',
         'GRANT SELECT ON system.processes',

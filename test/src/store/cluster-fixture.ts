@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type StoreConnection } from '../../../src/store/connection.ts'
@@ -14,70 +14,64 @@ import { makeDirectory, until } from './fixture.ts'
 /** The name of the cluster of all servers. */
 export const clusterName = 'both'
 
+interface Ports {
+  http: number
+  /** Where a server listens for others. */
+  tcp: number
+  /** Where they reach it, through a relay. */
+  relay: number
+}
+
 export class ClusterServers {
   readonly #directory: string
-  readonly #httpPort: number
-  readonly #tcpPort: number
   readonly #hosts: readonly string[]
-  readonly #processes = new Map<string, ChildProcess>()
-
-  /** Of all servers; a real one has a replica's name of its own. */
+  /** The same on each host. */
+  readonly #ports: Ports
+  /** Of all servers; real replicas have names of their own. */
   readonly #macros: Record<string, string>
+  readonly #processes = new Map<string, ChildProcess>()
+  readonly #relays = new Map<string, Relay>()
 
-  private constructor(
-    directory: string,
-    httpPort: number,
-    tcpPort: number,
-    hosts: readonly string[],
-    macros: Record<string, string>,
-  ) {
-    this.#macros = macros
+  private constructor(directory: string, hosts: readonly string[], ports: Ports, macros: Record<string, string>) {
     this.#directory = directory
-    this.#httpPort = httpPort
-    this.#tcpPort = tcpPort
     this.#hosts = hosts
+    this.#ports = ports
+    this.#macros = macros
   }
 
   /** Starts as many servers, each of which is a shard of the cluster. */
   static async start(count: number, macros: Record<string, string> = {}): Promise<ClusterServers> {
     const hosts = Array.from({ length: count }, (_, index) => `127.0.0.${index + 2}`)
-    const [httpPort, tcpPort] = [await findFreePort(), await findFreePort()]
-    const servers = new ClusterServers(await makeDirectory(), httpPort, tcpPort, hosts, macros)
+    const ports = { http: await findFreePort(), tcp: await findFreePort(), relay: await findFreePort() }
+    const servers = new ClusterServers(await makeDirectory(), hosts, ports, macros)
     await servers.#writeConfig()
     await Promise.all(hosts.map((_, index) => servers.startOne(index)))
     return servers
   }
 
-  get hosts(): readonly string[] {
-    return this.#hosts
-  }
-
-  /** How sluice reaches the cluster by way of one of its servers; without `cluster`, that server alone. */
-  connection(index = 0, cluster: string | undefined = clusterName): StoreConnection {
+  /** How sluice reaches the cluster by way of one of its servers. */
+  connection(index = 0): StoreConnection {
     return {
       url: this.url(index),
       username: 'sluice',
       password: 'service password',
       queryUsername: 'sluice_query',
       queryPassword: 'query password',
-      ...(cluster !== undefined && { cluster }),
+      cluster: clusterName,
     }
   }
 
   url(index: number): string {
-    return `http://${this.#hosts[index]}:${this.#httpPort}`
-  }
-
-  pid(index: number): number {
-    return this.#processes.get(this.#hosts[index]!)!.pid!
+    return `http://${this.#hosts[index]}:${this.#ports.http}`
   }
 
   async startOne(index: number): Promise<void> {
     const host = this.#hosts[index]!
     const entry = fileURLToPath(new URL('./cluster-node.js', import.meta.url))
-    const files = [join(this.#directory, host), host, String(this.#httpPort), String(this.#tcpPort), this.#configFile(host)]
+    const files = [join(this.#directory, host), host, String(this.#ports.http), String(this.#ports.tcp), this.#configFile(host)]
     const child = spawn(process.execPath, [entry, ...files], { stdio: ['pipe', 'ignore', 'ignore'] })
     this.#processes.set(host, child)
+    this.#relays.set(host, await openRelay(host, this.#ports))
     await until(async () => {
       if (child.exitCode !== null) throw new Error(`the server on ${host} has ended: ${await this.#lastWords(host)}`)
       return fetch(`${this.url(index)}/ping`, { headers: { connection: 'close' } }).then(
@@ -90,6 +84,8 @@ export class ClusterServers {
   /** Kills a server, as a power cut does. */
   async kill(index: number): Promise<void> {
     const child = this.#processes.get(this.#hosts[index]!)!
+    await this.#relays.get(this.#hosts[index]!)?.close()
+    this.#relays.delete(this.#hosts[index]!)
     if (child.exitCode !== null || child.signalCode !== null) return
     const ended = once(child, 'exit')
     child.kill('SIGKILL')
@@ -166,7 +162,7 @@ export class ClusterServers {
   }
 
   #replica(host: string, user = ''): string {
-    return `<replica><host>${host}</host><port>${this.#tcpPort}</port>${user}</replica>`
+    return `<replica><host>${host}</host><port>${this.#ports.relay}</port>${user}</replica>`
   }
 
   #configFile(host: string): string {
@@ -213,6 +209,41 @@ function user(name: string, password: string, profile: string, grants: readonly 
 
 function escape(text: string): string {
   return text.replace(/&/g, '&amp;').replace(/</g, '&lt;')
+}
+
+interface Relay {
+  /** Nobody reaches the server any more; who is connected is cut off. */
+  close(): Promise<void>
+}
+
+/**
+ * What stands between the servers. Where a server drops another's answer, as when a query fails, the other's connection is reset; a real
+ * server takes note of that, and the engine as it runs here ends. So the relay reads the answer to its end in the other's place.
+ */
+async function openRelay(host: string, ports: Ports): Promise<Relay> {
+  const sockets = new Set<Socket>()
+  const relay = createServer({ allowHalfOpen: true }, socket => {
+    const server = connect({ host, port: ports.tcp, allowHalfOpen: true })
+    sockets.add(socket)
+    server.on('data', answer => !socket.destroyed && socket.write(answer))
+    server.on('error', () => socket.destroy()).on('end', () => socket.end())
+    socket.on('data', question => server.write(question)).on('error', () => {})
+    socket
+      .on('end', () => server.end())
+      .on('close', () => {
+        sockets.delete(socket)
+        server.end()
+      })
+  })
+  await once(relay.listen(ports.relay, host), 'listening')
+  return {
+    async close() {
+      const closed = once(relay, 'close')
+      relay.close()
+      for (const socket of sockets) socket.destroy()
+      await closed
+    },
+  }
 }
 
 async function findFreePort(): Promise<number> {
