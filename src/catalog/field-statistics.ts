@@ -81,11 +81,12 @@ export class FieldStatistics {
     return { samples: this.#samples, firstSampleMs: this.#firstSampleMs, fields: [...this.#fields.values()] }
   }
 
-  /** The fields with the share of documents that have them, the most frequent first. */
-  list(): { field: KnownField; share: number }[] {
+  /** The fields that are in at least `minShare` of the logs, with their share, the most frequent first. */
+  list(minShare = 0): { field: KnownField; share: number }[] {
     return [...this.#fields.values()]
       .map(field => ({ field, share: Math.min(1, presences(field) / Math.max(1, this.#samples)) }))
-      .sort((one, other) => other.share - one.share || (keyOfPath(one.field.path) < keyOfPath(other.field.path) ? -1 : 1))
+      .filter(({ share }) => share >= minShare)
+      .sort((one, other) => other.share - one.share)
   }
 
   /** Adds a report that came at `nowMs`. Of more than `maxPaths` the rarest go. */
@@ -112,11 +113,11 @@ export class FieldStatistics {
 
   /** The fields that the logstore is to have beside those it has, the most frequent first. */
   propose({ fields, removedFields }: Pick<Logstore, 'fields' | 'removedFields'>, nowMs: number): Field[] {
-    if (!this.#hasEvidence(nowMs)) return []
+    if (fields.length >= MAX_FIELDS || !this.#hasEvidence(nowMs)) return []
     const taken = [...fields.map(({ path }) => path), ...removedFields]
     const proposed: Field[] = []
-    for (const { field, share } of this.list()) {
-      if (fields.length + proposed.length >= MAX_FIELDS || share < MIN_SHARE) break
+    for (const { field } of this.list(MIN_SHARE)) {
+      if (fields.length + proposed.length >= MAX_FIELDS) break
       const type = typeOf(field)
       if (type === 'array' || type === 'null' || scalars(field) < MIN_SHARE * this.#samples) continue
       if (!field.path.every(sharesParse) || taken.some(other => isAlong(other, field.path))) continue
@@ -145,9 +146,8 @@ export class FieldStatistics {
 
   #prune(maxPaths: number): void {
     if (this.#fields.size <= maxPaths) return
-    const rarestFirst = [...this.#fields].sort(([, one], [, other]) => {
-      return presences(one) - presences(other) || one.lastSeenMs - other.lastSeenMs
-    })
+    // Of those that are as rare as each other the oldest go, since a Map keeps them in the order in which they came.
+    const rarestFirst = [...this.#fields].sort(([, one], [, other]) => presences(one) - presences(other))
     for (const [key] of rarestFirst.slice(0, this.#fields.size - maxPaths)) this.#fields.delete(key)
   }
 }

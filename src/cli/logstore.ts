@@ -16,6 +16,9 @@ import { parseWholeNumber, shardCommand } from './shard.ts'
 
 type JsonOption = PlaceOptions & { json?: boolean }
 
+const aboutIndex =
+  '; an index is of new logs, and of older ones once ClickHouse has merged them; until then they are found by reading'
+
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /** How many logs a logstore holds, as one says it: also while nobody can tell, since it can be deleted all the same. */
@@ -100,7 +103,8 @@ export function logstoreCommand(): Command {
         throw sluiceError('INVALID_ARGUMENT', { problem: 'nothing is to be changed: name a setting, as --help lists them' })
       const changed = await withControl(configOf(options), control => control.call<Logstore>('PATCH', path, settings))
       if (options.json === true) console.log(JSON.stringify(changed))
-      else console.log(`logstore "${name}" is changed`)
+      else
+        console.log(`logstore "${name}" is changed${settings.index === 'full' || settings.index === 'light' ? aboutIndex : ''}`)
     },
   )
 

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { type IndexLevel, type Logstore } from '../../../src/catalog/model.ts'
 import { fieldColumn } from '../../../src/store/fields.ts'
 import { type Store } from '../../../src/store/store.ts'
+import { layoutOf } from '../../../src/store/table-layout.ts'
+import { planMigration, tableComment } from '../../../src/store/table-migration.ts'
 import { ask, insertRows, makeLogstore, openStore, type StoreFixture } from './fixture.ts'
 
 type Fields = Logstore['fields']
@@ -38,7 +40,8 @@ describe('tables', () => {
     )
     return columns.split('\n')
   }
-  const definitionOf = (name: string): Promise<string> => asService(`SHOW CREATE TABLE \`p_web-shop_1\`.\`${name}\` FORMAT TSVRaw`)
+  const definitionOf = (name: string): Promise<string> =>
+    asService(`SHOW CREATE TABLE \`p_web-shop_1\`.\`${name}\` FORMAT TSVRaw`)
   const json = (document: unknown): Buffer => Buffer.from(JSON.stringify(document))
 
   describe('of layout version 1', () => {
@@ -108,6 +111,19 @@ describe('tables', () => {
       await store.ensureTable(logstore)
       assert.equal(await definitionOf('cut-short'), migrated)
     })
+  })
+
+  it('get the comment last that says what they are, and no command once they are so', () => {
+    const logstore = makeLogstore({ id: 'planned', fields: levelAndStatus })
+    const steps = planMigration(logstore, new Map([['f_level', 'String']]), '{"sluice":1,"logstore":"planned"}')
+    assert.deepEqual(
+      steps.map(commands => commands.includes('MODIFY COMMENT')),
+      [false, false, true],
+    )
+    const present = new Map([...layoutOf(logstore).columns.keys()].map(name => [name, '']))
+    for (const [name, { type }] of layoutOf(logstore).fields) present.set(name, type)
+    assert.deepEqual(planMigration(logstore, present, tableComment(logstore)), [])
+    assert.equal(planMigration({ ...logstore, index: 'light' }, present, tableComment(logstore)).length, 2)
   })
 
   it('leave a table alone that a later version made', async () => {
@@ -320,7 +336,7 @@ describe('tables', () => {
       { path: [''], type: 'text' },
     ]
     const none = { level: '', text: '', n: null, x: null, 'o.a': '', _time: '', content: '', null: '', '': '' }
-    const nested = (depth: number): string => `${'{"o":'.repeat(depth)}1${'}'.repeat(depth)}`
+    const nested = (depth: number): string => `{"level":"l","o":${'{"o":'.repeat(depth - 1)}1${'}'.repeat(depth)}`
     const many = Object.fromEntries(Array.from({ length: 10_000 }, (_, number) => [`key ${number}`, number]))
     const odd: Record<string, [content: string | Buffer, values: Record<string, unknown>]> = {
       'a key twice': ['{"level":"first","level":"second","n":1,"n":2}', { level: 'first', n: 1 }],
@@ -340,7 +356,9 @@ describe('tables', () => {
       'a lone surrogate': [String.raw`{"level":"\ud800","text":"t"}`, {}],
       'a zero byte, escaped': [String.raw`{"level":"a\u0000b"}`, { level: 'a\0b' }],
       'a zero byte': ['{"level":"a\0b","text":"t"}', {}],
-      'a depth of 1,000': [nested(1000), {}],
+      'a depth of 1,000': [nested(1000), { level: 'l' }],
+      'a depth of 1,023': [nested(1023), { level: 'l' }],
+      'a depth of 1,024': [nested(1024), {}],
       'a depth of 2,000': [nested(2000), {}],
       '10,000 keys': [JSON.stringify({ ...many, level: 'last' }), { level: 'last' }],
       'reserved names': ['{"_time":"t","content":"c","null":"n","":"e"}', { _time: 't', content: 'c', null: 'n', '': 'e' }],
