@@ -8,7 +8,7 @@ import { type Logstore } from '../catalog/model.ts'
 import { type Store } from './store.ts'
 
 export interface JanitorOptions {
-  store: Pick<Store, 'ensureTable' | 'trim'>
+  store: Pick<Store, 'ensureTable' | 'trim' | 'dropLogstore'>
   logstores: () => readonly Logstore[]
   /** The logstores whose tables may be dropped for another of the same name. */
   deletedIds: () => ReadonlySet<string>
@@ -57,11 +57,13 @@ export class Janitor {
   }
 
   async #tend(logstore: Logstore): Promise<void> {
-    const { store, deletedIds, log } = this.#options
+    const { store, logstores, deletedIds, log } = this.#options
     const { project, name, maxBytes } = logstore
     let saying = ''
     try {
       await store.ensureTable(logstore, deletedIds())
+      // Deleted in the meantime, and its table maybe dropped before it was made here: it would stand in the way of the next of its name.
+      if (!logstores().some(({ id }) => id === logstore.id)) return await store.dropLogstore(logstore)
       if (maxBytes !== null) {
         const { days, bytes, isTooLarge } = await store.trim(logstore)
         if (days.length > 0)

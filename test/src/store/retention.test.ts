@@ -90,6 +90,22 @@ describe('what a logstore may keep', () => {
     await until(async () => (await store.count(logstore)) === 0)
   })
 
+  it('is nothing once the logstore is deleted, also while its table is looked after', async () => {
+    const deleted = makeLogstore({ id: 'deleted' })
+    const behind = makeLogstore({ id: 'behind', retentionDays: 30 })
+    await insertRows(store, behind, [{ receivedMs: Date.now() - 10 * DAY_MS }])
+    const changed = { ...behind, retentionDays: 3 }
+    let isFirst = true
+    openJanitor(() => {
+      const logstores = isFirst ? [deleted, changed] : [changed]
+      isFirst = false
+      return logstores
+    })
+    janitor!.wake()
+    await until(async () => (await store.count(behind)) === 0)
+    await insertRows(store, makeLogstore({ id: 'next', name: deleted.name }), [{}])
+  })
+
   it('is looked after for each logstore, and what is wrong with one is said once and holds up no other', async () => {
     const large = makeLogstore({ id: 'large', retentionDays: 3650, maxBytes: dayBytes / 2 })
     const foreign = makeLogstore({ id: 'foreign' })
