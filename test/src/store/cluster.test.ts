@@ -52,6 +52,30 @@ describe('Servers that are not embedded', () => {
 
       it('answers', () => store.ping())
 
+      it('has the fields and the index of the logstore on every server, and the documents of all formats', async () => {
+        const logstore = logstoreOf('documents', { fields: [{ path: ['a', 'b'], type: 'integer' }] })
+        for (let block = 0; block < 8; block++)
+          await insertRows(store, logstore, [
+            { offset: 2 * block, content: Buffer.from('{"a":{"b":1},"c":"x"}') },
+            { offset: 2 * block + 1, content: Buffer.from('a=2'), fields: '{"a":{"b":2},"c":"y"}' },
+          ])
+        const documents = `SELECT toUInt32(sum(JSONExtractInt(_document, 'a', 'b'))) AS sum FROM log`
+        const columns = "SELECT toUInt32(sum(f_a__b)) AS sum, toUInt32(countIf(f_c = 'y')) AS y FROM log"
+        for (const index of ['light', 'none', 'fields', 'full'] as const) {
+          const changed = { ...logstore, index, fields: [...logstore.fields, { path: ['c'], type: 'keyword' as const }] }
+          assert.deepEqual(await ask(store, changed, documents), [{ sum: 24 }])
+          if (index === 'none') await assert.rejects(ask(store, changed, columns), { code: 'STORE_REFUSED' })
+          else assert.deepEqual(await ask(store, changed, columns), [{ sum: 24, y: 8 }])
+          const [row] = await ask<object>(store, changed, 'SELECT * FROM log LIMIT 1')
+          assert.equal('_document' in row!, false)
+          for (const definition of await onAll(`SHOW CREATE TABLE ${table('documents')} FORMAT TSVRaw`)) {
+            assert.equal(definition.includes('INDEX content_text'), index === 'full')
+            assert.equal(definition.includes('INDEX content_bloom'), index === 'light')
+            assert.equal(definition.includes('f_c'), index !== 'none')
+          }
+        }
+      })
+
       it('stores each block as one part, on every server its share, and reads all of them', async () => {
         const logstore = logstoreOf('blocks')
         for (let block = 0; block < 16; block++)
