@@ -20,6 +20,7 @@ import { Authorizer } from './catalog/authorizer.ts'
 import { openCatalog } from './catalog/catalog.ts'
 import { FieldCatalog } from './catalog/field-catalog.ts'
 import { type Config } from './config/schema.ts'
+import { addBackupRoutes } from './http/backup.ts'
 import { addControlRoutes } from './http/control.ts'
 import { addHealthRoutes } from './http/health.ts'
 import { createHttpServer, listenOnPort, listenOnSocket } from './http/server.ts'
@@ -44,6 +45,7 @@ import { saslAuthenticateHandler, saslHandshakeHandler } from './kafka/handlers/
 import { openListeners } from './kafka/listeners.ts'
 import { WireDump } from './kafka/wire-dump.ts'
 import { Turnstile } from './base/turnstile.ts'
+import { checkRestored, engineDataDirectory, unfreezeTables } from './store/backup.ts'
 import { type StoreConnection } from './store/connection.ts'
 import { Janitor } from './store/janitor.ts'
 import { keepEngine, type KeptClickHouse } from './store/kept-engine.ts'
@@ -114,6 +116,7 @@ async function openBase(config: Config, command: string, log: Log, stops: Stops)
   await files.makeDirectory(config.data, 0o700)
   const lock = openDataLock({ directory: config.data, command })
   stops.add(() => lock.close())
+  checkRestored(config.data)
   const catalog = await openCatalog({ files, directory: config.data, defaults: { region: config.region } })
   const fields = new FieldCatalog({ files, directory: join(config.data, 'fields'), catalog, log })
   stops.add(() => fields.close())
@@ -150,6 +153,7 @@ export async function openControl(config: Config, log: Log): Promise<Running> {
     }
     const control = createHttpServer()
     addControlRoutes(control, { catalog, fields, store: readyStore })
+    addBackupRoutes(control, { catalog, store: readyStore, engineData: engineDataDirectory(config) })
     await listenOnSocket(control, commandSocketPath(config.data))
     // The tables of logstores that this command deleted are dropped before it ends, if ClickHouse was asked anyway.
     stops.add(async () => {
@@ -185,6 +189,8 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const { catalog, fields, store } = await openBase(config, 'sluice serve', log, stops)
   const keepClickHouse = await createClickHouse(config, log)
   await fields.removeStrangers()
+  // What a backup has frozen whose server was killed.
+  await unfreezeTables(engineDataDirectory(config))
   await warnOfFileSystem(data, log)
   const authenticator = new Authenticator({ catalog })
   const authorizer = new Authorizer({ catalog, region: config.region })
@@ -339,14 +345,11 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
 
   // Control before the listeners: whoever sees a port open can also create what he wants to write to.
   const control = createHttpServer()
+  const readyStore = async (): Promise<Store> => (await clickHouse.ready(), store)
   const sources = { catalog, journal, progress, store, problems: ownProblems }
-  addControlRoutes(control, {
-    catalog,
-    fields,
-    store: async () => (await clickHouse.ready(), store),
-    status: logstores => collectStatus(sources, logstores),
-    wireDump,
-  })
+  const status = (logstores: readonly Logstore[]) => collectStatus(sources, logstores)
+  addControlRoutes(control, { catalog, fields, store: readyStore, status, wireDump })
+  addBackupRoutes(control, { catalog, store: readyStore, engineData: engineDataDirectory(config), journal })
   addHealthRoutes(control, { problems, metrics })
   await listenOnSocket(control, controlSocketPath(data))
   stops.add(() => control.close())

@@ -150,6 +150,17 @@ export const errorKinds = {
     ({ file, line, problem }: { file: string; line: number; problem: string }) => `${file}, line ${line}: ${problem}`,
   ),
   EXPORT_INCOMPLETE: kind(500, ({ problem }: { problem: string }) => `the export is not complete: ${problem}`),
+  BACKUP_RUNNING: kind(409, (_: Record<string, never>) => 'a backup is being made already; wait until it ends'),
+  BACKUP_FAILED: kind(500, ({ problem }: { problem: string }) => `the backup is not complete: ${problem}`),
+  BACKUP_UNREADABLE: kind(
+    400,
+    ({ directory, problem }: { directory: string; problem: string }) => `${directory} cannot be restored: ${problem}`,
+  ),
+  RESTORE_INCOMPLETE: kind(
+    409,
+    ({ directory }: { directory: string }) =>
+      `a restore into ${directory} was not completed: remove the directory, and restore it again`,
+  ),
   SERVER_NEEDED: kind(
     409,
     ({ command }: { command: string }) => `"sluice ${command}" needs a running server, and none runs on this data directory`,

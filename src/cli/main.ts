@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CertificateError } from '../../certs/development.ts'
 import { isSystemError, SluiceError } from '../base/errors.ts'
+import { backupCommand } from './backup.ts'
 import { certsCommand } from './certs.ts'
 import { doctorCommand } from './doctor.ts'
 import { dumpCommand } from './dump.ts'
@@ -18,6 +19,7 @@ import { logstoreMaskCommand } from './logstore-mask.ts'
 import { logstoreCommand } from './logstore.ts'
 import { projectCommand } from './project.ts'
 import { queryCommand } from './query.ts'
+import { restoreCommand } from './restore.ts'
 import { serveCommand } from './serve.ts'
 import { statusCommand } from './status.ts'
 
@@ -35,6 +37,8 @@ for (const command of [
   queryCommand(),
   exportCommand(),
   statusCommand(),
+  backupCommand(),
+  restoreCommand(),
   dumpCommand(),
   inspectCommand(),
   journalCommand(),

@@ -16,6 +16,9 @@
  *     POST   /v1/projects/P/logstores/L/export                     { sinceMs, untilMs, format, piece?, hasHeader? }  →  its bytes
  *     POST   /v1/projects/P/logstores/L/count                      { logs }
  *     GET    /v1/status?project=P&logstore=L                       of all logstores, those of a project, or one
+ *     POST   /v1/backup                                            →  a line once everything is held, until the caller goes away
+ *     POST   /v1/backup/freeze                                     →  the frozen tables, and how far the journal is to be copied
+ *     POST   /v1/backup/release                                    the journal was copied
  *     POST   /v1/dump                                              { project?, source?, seconds, bytes }  →  a line for each file,
  *                                                                  and at the end a summary; ends when the caller goes away
  *     DELETE /v1/dump                                              ends it

@@ -86,6 +86,8 @@ export class Journal {
   /** What the last checkpoint said, to leave out more than two that say the same. */
   #checkpointed = ''
   #checkpointTimer: NodeJS.Timeout | undefined
+  /** How many hold the segments that there are. */
+  #holds = 0
   /** True while a checkpoint is being written for room. */
   #isMakingRoom = false
   #closed = false
@@ -160,7 +162,7 @@ export class Journal {
   get heldBytes(): number {
     const { position } = this.#durable
     const first = this.#finished[0]?.base ?? this.#writer.openBase ?? position
-    return position - Math.max(first, this.#checkpoints.forgettable)
+    return position - Math.max(first, this.#holds > 0 ? 0 : this.#checkpoints.forgettable)
   }
 
   /** How far the journal may be read. */
@@ -192,6 +194,21 @@ export class Journal {
   setIndexed(indexed: Indexed): void {
     this.#indexed = indexed
     if (this.heldBytes > (this.#options.maxBytes ?? Infinity) / 2) void this.#makeRoom()
+  }
+
+  /**
+   * Keeps every segment that there is, and that is to come, until the function is called that this returns: somebody copies them. It
+   * counts as room that is taken, so it is not to be for long.
+   */
+  hold(): () => void {
+    this.#holds++
+    let isHeld = true
+    return () => {
+      if (!isHeld) return
+      isHeld = false
+      this.#holds--
+      this.#checkpointing = this.#checkpointing.then(() => this.#recycle()).catch((error: unknown) => this.#warn(error))
+    }
   }
 
   /** Forgets the offsets and producers of a logstore that was deleted: its id is never written to again. */
@@ -315,7 +332,7 @@ export class Journal {
   async #recycle(): Promise<void> {
     const forgettable = this.#checkpoints.forgettable
     const endOfFirst = (): number => this.#finished[1]?.base ?? this.#writer.openBase ?? Infinity
-    while (this.#finished[0] !== undefined && endOfFirst() <= forgettable) {
+    while (this.#holds === 0 && this.#finished[0] !== undefined && endOfFirst() <= forgettable) {
       await this.#segmentFiles.recycle(this.#finished[0])
       this.#finished.shift()
     }

@@ -7,7 +7,7 @@
 import { type ClickHouseClient } from '@clickhouse/client'
 import { sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
-import { quoteIdentifier, quoteString, tableNameOf, type TableName } from './sql.ts'
+import { quoteString, quoteTable, tableNameOf, type TableName } from './sql.ts'
 import { findTable } from './tables.ts'
 
 export interface Trimmed {
@@ -59,8 +59,6 @@ async function dropDay(client: ClickHouseClient, logstore: Logstore, name: Table
     throw sluiceError('TABLE_NOT_OURS', { table: `${name.database}.${name.table}`, found: 'it was replaced' })
   // The server's guard against dropping large partitions is for people.
   await client.command({
-    query:
-      `ALTER TABLE ${quoteIdentifier(name.database)}.${quoteIdentifier(name.table)} ` +
-      `DROP PARTITION ID ${quoteString(day)} SETTINGS max_partition_size_to_drop = 0`,
+    query: `ALTER TABLE ${quoteTable(name)} DROP PARTITION ID ${quoteString(day)} SETTINGS max_partition_size_to_drop = 0`,
   })
 }

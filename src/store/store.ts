@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type SluiceError, sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { openAnswer } from './answer.ts'
+import { attachParts, freezeTables, type FrozenTable } from './backup.ts'
 import { Hosts, hostOf, onEachHost, onEveryHost, type Host } from './cluster.ts'
 import { closeClients, openClients, type Clients, type StoreConnection } from './connection.ts'
 import { openExport, planExport, type ExportOptions, type ExportPiece, type ExportRange } from './export.ts'
@@ -224,6 +225,17 @@ export class Store {
         signal,
       })
     }, queryError)
+  }
+
+  /** Freezes the tables of logstores, in the directory of the embedded engine, until `unfreezeTables`. */
+  async freeze(logstores: readonly Logstore[], engineData: string): Promise<FrozenTable[]> {
+    return this.#perform(({ service }) => freezeTables(service, logstores, engineData))
+  }
+
+  /** Moves parts that were frozen from a directory into the logstore's table. */
+  async attach(logstore: Logstore, parts: readonly string[], from: string): Promise<void> {
+    await this.ensureTable(logstore)
+    await this.#perform(({ service }) => attachParts(service, logstore, parts, from))
   }
 
   /** In which pieces to export the logs of a range. */
