@@ -16,13 +16,15 @@
  */
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import { createInterface } from 'node:readline'
 import { Command } from 'commander'
 import { isSystemError, sluiceError } from '../base/errors.ts'
 import { nodeFiles as files } from '../base/files.ts'
 import { type Frozen } from '../http/backup.ts'
 import { checkpointNumber } from '../journal/checkpoint.ts'
+import { firstGroupOffset } from '../journal/format.ts'
+import { type ReadLimit } from '../journal/reader.ts'
 import { listSegments } from '../journal/segments.ts'
 import { BACKUP_FORMAT, Copier, listFiles, makeEmptyDirectory, writeManifest, type Source } from './backup-files.ts'
 import { withControl, type Control } from './client.ts'
@@ -63,26 +65,29 @@ async function backUp(control: Control, data: string, directory: string) {
   const held = await control.stream('POST', '/v1/backup', {})
   let isHeld = true
   held.once('close', () => (isHeld = false))
-  held.once('error', () => (isHeld = false))
+  held.on('error', () => (isHeld = false))
   try {
-    await once(createInterface({ input: held }), 'line')
+    await once(held, 'data')
     const journal = join(data, 'journal')
-    await copyCheckpoint(copier, journal)
-    await copyParked(copier, join(journal, 'parked'))
+    const hasJournal = existsSync(journal)
+    if (hasJournal) {
+      await copyCheckpoint(copier, journal)
+      await copyParked(copier, join(journal, 'parked'))
+    }
     const { tables, journalEnd } = await control.call<Frozen>('POST', '/v1/backup/freeze')
-    const parts = (await Promise.all(tables.map(table => listFiles(table.directory, join('tables', table.logstoreId))))).flat()
-    const segments = await listSegmentFiles(journal, journalEnd)
-    allBytes = [...segments, ...parts].reduce((sum, { bytes }) => sum + bytes, 0)
+    const segments = hasJournal ? await listSegmentFiles(journal, journalEnd) : []
+    const parts: Source[] = []
+    for (const { directory, logstoreId } of tables) parts.push(...(await listFiles(directory, join('tables', logstoreId))))
+    allBytes = doneBytes + [...segments, ...parts].reduce((sum, { bytes }) => sum + bytes, 0)
     for (const segment of segments) await copier.copy(segment)
-    if (!isHeld)
-      throw sluiceError('BACKUP_FAILED', { problem: 'the server ended meanwhile; begin again, with another directory' })
-    await control.call('POST', '/v1/backup/release')
     await copyIfThere(copier, join(journal, 'producer-ids'), join('journal', 'producer-ids'))
+    if (!isHeld) throw sluiceError('BACKUP_FAILED', { problem: 'the server has ended; begin again, with another directory' })
+    await control.call('POST', '/v1/backup/release')
     await copyIfThere(copier, join(data, 'catalog.json'), 'catalog.json')
     for (const file of await listFiles(join(data, 'certs'), 'certs')) await copier.copy(file)
     for (const part of parts) await copier.copy(part)
     await copier.syncDirectories()
-    await verify(data, directory)
+    if (hasJournal) await verify(data, directory)
     await writeManifest(directory, { format: BACKUP_FORMAT, startedAt, files: copier.copied })
     const bytes = copier.copied.reduce((sum, file) => sum + file.bytes, 0)
     return { directory, startedAt, tables: tables.length, files: copier.copied.length, bytes }
@@ -96,7 +101,7 @@ async function backUp(control: Control, data: string, directory: string) {
 /** Copies the newest checkpoint; the server may write another, and remove this one, at any time. */
 async function copyCheckpoint(copier: Copier, journal: string): Promise<void> {
   for (;;) {
-    const names = (await files.list(journal).catch(() => [])).filter(name => checkpointNumber(name) !== undefined)
+    const names = (await files.list(journal)).filter(name => checkpointNumber(name) !== undefined)
     const newest = names.at(-1)
     if (newest === undefined || (await copyIfThere(copier, join(journal, newest), join('journal', newest)))) return
   }
@@ -116,12 +121,15 @@ async function copyParked(copier: Copier, directory: string): Promise<void> {
   }
 }
 
-/** The segments up to a position of the journal, or all; the last one is cut there. */
-async function listSegmentFiles(journal: string, end: number | null): Promise<Source[]> {
+/** The segments up to where the journal may be read, or all. The last one is cut there; what is behind is being written. */
+async function listSegmentFiles(journal: string, end: ReadLimit | null): Promise<Source[]> {
   const sources: Source[] = []
-  for (const { path, base } of await listSegments(files, journal).catch(() => [])) {
-    const bytes = end === null ? Infinity : end - base
-    if (bytes > 0) sources.push({ from: path, path: join('journal', basename(path)), bytes })
+  for (const segment of await listSegments(files, journal)) {
+    if (end !== null && segment.number > end.segment) break
+    const { size } = await stat(segment.path)
+    // One that was begun and not written yet lies behind the end as a whole; its header is needed all the same.
+    const upToEnd = end === null ? size : Math.max(end.position - segment.base, firstGroupOffset(segment))
+    sources.push({ from: segment.path, path: join('journal', basename(segment.path)), bytes: Math.min(size, upToEnd) })
   }
   return sources
 }
@@ -139,7 +147,6 @@ async function copyIfThere(copier: Copier, from: string, path: string): Promise<
 
 /** Rejects if the journal that was copied is damaged: it was before. */
 async function verify(data: string, directory: string): Promise<void> {
-  if (!existsSync(join(directory, 'journal'))) return
   const { isWhole } = await verifyData(directory, false)
   if (isWhole) return
   throw sluiceError('BACKUP_FAILED', {

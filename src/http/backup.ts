@@ -9,6 +9,7 @@ import { type FastifyInstance } from 'fastify'
 import { sluiceError } from '../base/errors.ts'
 import { type Catalog } from '../catalog/catalog.ts'
 import { type Journal } from '../journal/journal.ts'
+import { type ReadLimit } from '../journal/reader.ts'
 import { unfreezeTables, type FrozenTable } from '../store/backup.ts'
 import { type Store } from '../store/store.ts'
 
@@ -24,8 +25,8 @@ export interface BackupSource {
 export interface Frozen {
   /** Null if they are on a server, which has backups of its own. */
   tables: FrozenTable[] | null
-  /** The journal is to be copied up to this position; null for all that there is. */
-  journalEnd: number | null
+  /** The journal is to be copied up to here; null for all that there is. */
+  journalEnd: ReadLimit | null
 }
 
 export function addBackupRoutes(server: FastifyInstance, { catalog, store, engineData, journal }: BackupSource): void {
@@ -51,7 +52,7 @@ export function addBackupRoutes(server: FastifyInstance, { catalog, store, engin
   server.post('/v1/backup/freeze', async (): Promise<Frozen> => {
     const tables = engineData === undefined ? null : await (await store()).freeze(catalog.listLogstores(), engineData)
     // Read after the tables were frozen: they hold nothing of what lies behind.
-    return { tables, journalEnd: journal?.readLimit.position ?? null }
+    return { tables, journalEnd: journal?.readLimit ?? null }
   })
 
   server.post('/v1/backup/release', async (_request, reply) => {
