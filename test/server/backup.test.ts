@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { silentLog } from '../../src/base/log.ts'
+import { Engine } from '../../src/store/engine.ts'
 import { Ledger } from '../support/ledger.ts'
 import { openProducer } from '../support/producer.ts'
 import { runSluice, Server } from '../support/server.ts'
@@ -112,6 +114,31 @@ describe('a backup', function () {
       await other.waitForRows('demo/logs', before + values.length)
       assertWhole(await rowsOf(other, 'demo/logs'), [...acknowledged, ...values], [...sent, ...values])
     }
+  })
+
+  it('has the logs that wait for a table which cannot be written', async () => {
+    await server.createLogstore('demo/waiting')
+    await server.kill('SIGTERM')
+    const engine = new Engine({ directory: join(server.data, 'clickhouse'), log: silentLog })
+    const { url, username, password: key } = await engine.start()
+    const headers = { 'X-ClickHouse-User': username, 'X-ClickHouse-Key': key, connection: 'close' }
+    const create = 'CREATE TABLE p_demo.waiting (a String) ENGINE = MergeTree ORDER BY a'
+    for (const body of ['DROP TABLE IF EXISTS p_demo.waiting SYNC', create])
+      assert((await fetch(url, { method: 'POST', headers, body })).ok, body)
+    await engine.stop()
+    await server.restart()
+    const producer = await openProducer(server, { project: 'demo', password })
+    const values = Array.from({ length: 50 }, (_, index) => `waiting ${index}`)
+    for (const value of values) await producer.send({ topic: 'waiting', messages: [{ value, partition: 0 }] })
+    await producer.disconnect()
+    const parked = join(server.data, 'journal', 'parked')
+    await until('parked logs', async () => existsSync(parked) && (await readdir(parked)).length > 0)
+    await server.run('backup', path('parked'))
+    await server.run('logstore', 'delete', 'demo/waiting', '--yes')
+    const other = await restore('parked')
+    // There nobody has put another table in its place.
+    await other.waitForRows('demo/waiting', values.length)
+    assertWhole(await rowsOf(other, 'demo/waiting'), values, values)
   })
 
   it('of a stopped server has what is there', async () => {

@@ -68,6 +68,28 @@ describe('the segments of a journal', () => {
     assert.equal(files.paths.includes(NEXT), true)
   })
 
+  it('are all kept while somebody holds them, also twice, and count as room that is taken', async () => {
+    const files = newFiles()
+    const journal = await openJournal(files)
+    const write = async (): Promise<void> => {
+      for (let index = 0; index < 30; index++) await store(journal, { values: ['x'.repeat(3000)] })
+      await indexAll(files, journal)
+      for (const _ of [1, 2]) await Promise.all([store(journal), journal.checkpoint()])
+    }
+    const releases = [journal.hold(), journal.hold()]
+    await write()
+    const held = numbers(files)
+    assert.equal(held[0], 1)
+    assert(journal.heldBytes > 30 * 3000)
+    releases[0]!()
+    releases[0]!()
+    await write()
+    assert.deepEqual(numbers(files).slice(0, held.length), held)
+    releases[1]!()
+    await journal.checkpoint()
+    assert(numbers(files).every(number => number > held.at(-1)!))
+  })
+
   it('hold what is needed to go on from the older checkpoint after any power cut', async () => {
     for (let seed = 0; seed < 20; seed++) {
       const files = newFiles(seed)
