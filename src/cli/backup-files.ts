@@ -3,6 +3,7 @@
  *
  *     DIR/backup.json      the manifest: every file with its length and SHA-256; written last, so without it the backup is not complete
  *         catalog.json
+ *         fields/          how often which fields were seen
  *         certs/           the development certificates, if there are any
  *         journal/         segments, one checkpoint, parked logs, the ids of producers that were given out
  *         tables/ID/PART/  the parts of each logstore's table, by the logstore's id

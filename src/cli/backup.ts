@@ -50,9 +50,12 @@ The backup has every log that was acknowledged before it began. It is complete w
       const summary = await withControl(configOf(place), control => backUp(control, data, directory))
       if (json) return console.log(JSON.stringify(summary))
       const { bytes, tables, startedAt } = summary
-      console.log(
-        `backed up what was acknowledged before ${startedAt}: ${formatCountOf(tables, 'table')}, ${formatSize(bytes)}, to ${directory}`,
-      )
+      const what = tables === null ? 'no tables' : formatCountOf(tables, 'table')
+      console.log(`backed up what was acknowledged before ${startedAt}: ${what}, ${formatSize(bytes)}, to ${directory}`)
+      if (tables === null)
+        console.log(
+          'The tables are on a ClickHouse server, and not in this backup; docs/backup.md says how the two are backed up together.',
+        )
     })
 }
 
@@ -77,7 +80,7 @@ async function backUp(control: Control, data: string, directory: string) {
     const { tables, journalEnd } = await control.call<Frozen>('POST', '/v1/backup/freeze')
     const segments = hasJournal ? await listSegmentFiles(journal, journalEnd) : []
     const parts: Source[] = []
-    for (const { directory, logstoreId } of tables) parts.push(...(await listFiles(directory, join('tables', logstoreId))))
+    for (const { directory, logstoreId } of tables ?? []) parts.push(...(await listFiles(directory, join('tables', logstoreId))))
     allBytes = doneBytes + [...segments, ...parts].reduce((sum, { bytes }) => sum + bytes, 0)
     for (const segment of segments) await copier.copy(segment)
     await copyIfThere(copier, join(journal, 'producer-ids'), join('journal', 'producer-ids'))
@@ -85,12 +88,14 @@ async function backUp(control: Control, data: string, directory: string) {
     await control.call('POST', '/v1/backup/release')
     await copyIfThere(copier, join(data, 'catalog.json'), 'catalog.json')
     for (const file of await listFiles(join(data, 'certs'), 'certs')) await copier.copy(file)
+    // How often fields were seen; the server replaces these files, and does without one that is missing.
+    for (const { from, path } of await listFiles(join(data, 'fields'), 'fields')) await copyIfThere(copier, from, path)
     for (const part of parts) await copier.copy(part)
     await copier.syncDirectories()
     if (hasJournal) await verify(data, directory)
     await writeManifest(directory, { format: BACKUP_FORMAT, startedAt, files: copier.copied })
     const bytes = copier.copied.reduce((sum, file) => sum + file.bytes, 0)
-    return { directory, startedAt, tables: tables.length, files: copier.copied.length, bytes }
+    return { directory, startedAt, tables: tables?.length ?? null, files: copier.copied.length, bytes }
   } finally {
     progress.end()
     // The server releases what it holds.

@@ -14,7 +14,7 @@ import { createLog } from '../base/log.ts'
 import { readCatalogFile } from '../catalog/catalog-file.ts'
 import { type Config } from '../config/schema.ts'
 import { readReservedIds, writeReservedIds } from '../journal/producer-ids.ts'
-import { restoringPath } from '../store/backup.ts'
+import { engineDataDirectory, restoringPath } from '../store/backup.ts'
 import { Engine } from '../store/engine.ts'
 import { Store } from '../store/store.ts'
 import { Copier, makeEmptyDirectory, readManifest, type BackupFile } from './backup-files.ts'
@@ -51,6 +51,12 @@ The data directory (--data, or that of the configuration) must be empty or not t
 async function restore(backup: string, config: Config) {
   const manifest = await readManifest(backup)
   const { data } = config
+  const hasTables = manifest.files.some(({ path }) => path.startsWith('tables/'))
+  if (hasTables && engineDataDirectory(config) === undefined)
+    throw sluiceError('INVALID_ARGUMENT', {
+      problem:
+        'the backup has tables of the embedded ClickHouse, and the configuration has a server (store.url): restore without it',
+    })
   await makeEmptyDirectory(data)
   const lock = openDataLock({ directory: data, command: 'sluice restore' })
   try {
@@ -99,7 +105,8 @@ async function attachTables(config: Config): Promise<{ tables: number; logs: num
   let tables = 0
   let logs = 0
   if (ids.length > 0) {
-    const engine = new Engine({ directory: join(data, 'clickhouse'), memoryBytes: store.memoryBytes, log: createLog('restore', 'warn', process.stderr.isTTY) })
+    const log = createLog('restore', 'warn', process.stderr.isTTY)
+    const engine = new Engine({ directory: join(config.data, 'clickhouse'), memoryBytes: config.store.memoryBytes, log })
     const store = new Store({ connection: await engine.start() })
     try {
       for (const logstore of logstores) {
