@@ -13,7 +13,7 @@ import { findTable } from './tables.ts'
 export interface Trimmed {
   /** The days that were dropped, oldest first: `2026-01-31`. */
   days: string[]
-  /** What is left, in bytes on disk. */
+  /** What is left, in bytes on disk; of a cluster, on the server that has most. */
   bytes: number
   /** True if that is more than the limit: one day alone is. */
   isTooLarge: boolean

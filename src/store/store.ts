@@ -187,9 +187,16 @@ export class Store {
     return [...byShard.values()].reduce((sum, logs) => sum + logs, 0)
   }
 
-  /** Drops the oldest days of the logstore until it is within its `maxBytes`; the newest day stays. */
+  /** Drops the oldest days of the logstore until it is within its `maxBytes`, on each server of a cluster; the newest day stays. */
   async trim(logstore: Logstore): Promise<Trimmed> {
-    return this.#perform(({ service }) => trimTable(service, logstore))
+    const trimmed = await this.#perform(async ({ hosts }) =>
+      onEveryHost(await hosts.lookUp(), ({ client }) => trimTable(client, logstore)),
+    )
+    return {
+      days: [...new Set(trimmed.flatMap(({ days }) => days))].sort(),
+      bytes: Math.max(...trimmed.map(({ bytes }) => bytes)),
+      isTooLarge: trimmed.some(({ isTooLarge }) => isTooLarge),
+    }
   }
 
   /** Drops the logstore's table with all its logs, and its view; a table that is not this very logstore's is left alone. */
