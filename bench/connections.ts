@@ -1,7 +1,7 @@
 /**
  * What connections cost, and what other clients notice of those that behave badly:
  *
- *     node dist/bench/connections.js [--count 5000] [--json]
+ *     npm run bench -- connections [--count 5000] [--json]
  *
  * Each row is one crowd of clients beside a healthy one, which sends a small batch at a time, waits for its answer, and goes on. A row has
  * the memory of the acknowledging process, and how long the healthy client waits, as a ratio to the row without a crowd.

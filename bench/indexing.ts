@@ -9,12 +9,12 @@
  * the engine with all merges, and as a multiple of the engine's without sluice. Latencies are medians of seven warm runs; times
  * say nothing beyond the run they stand in, as a multiple of its scan of all logs they do. `--quick` takes a tenth of the logs.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { indexLevels, type IndexLevel, type Logstore } from '../src/catalog/model.ts'
 import { loadConfig } from '../src/config/load-config.ts'
+import { makeDirectory, removeDirectory } from '../test/support/server.ts'
 import { buildJournal, type BuiltJournal } from './indexing/journal.ts'
 import { copyRows, countRows, indexJournal, openTable, type Cost, type IndexerCost } from './indexing/measure.ts'
 import { measureQueries, type Latencies } from './indexing/queries.ts'
@@ -50,13 +50,12 @@ const config = loadConfig()
 /** Yesterday, so that no log is of the future. */
 const beginMs = (Math.floor(Date.now() / DAY_MS) - 1) * DAY_MS
 const rows: Row[] = []
+// What is running ends with this process, and its files with it.
+process.once('SIGINT', () => process.exit(130))
 for (const format of formats) {
-  const directory = await mkdtemp(join(tmpdir(), 'sluice-bench-'))
-  try {
-    rows.push(...(await measureFormat(directory, format)))
-  } finally {
-    await rm(directory, { recursive: true, force: true, maxRetries: 5 })
-  }
+  const directory = await makeDirectory('sluice-bench-')
+  rows.push(...(await measureFormat(directory, format)))
+  await removeDirectory(directory)
 }
 if (values.json) for (const row of rows) console.log(JSON.stringify(row))
 else {

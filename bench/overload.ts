@@ -1,7 +1,7 @@
 /**
  * What one project notices when another sends more than the server can take:
  *
- *     node dist/bench/overload.js [--connections 100] [--seconds 10] [--json]
+ *     npm run bench -- overload [--connections 100] [--seconds 10] [--json]
  *
  * A flood of large requests, as many at once as the server reads, from one project; beside it a modest client of another one, which sends a
  * small batch at a time and waits for its answer. Each row has the memory of the acknowledging process, what the flood brought, and
