@@ -48,8 +48,8 @@ function makeQueries({
   const day = within(0, 24)
   const hour = within(12, 13)
   const count = (condition: string): string => `SELECT count() FROM log WHERE ${condition}`
-  const has = (...tokens: string[]): string => hasWords(logstore, tokens)
-  const phrase = `${has(...tokensOf(words.phrase))} AND positionCaseInsensitive(content, ${quoteString(words.phrase)}) > 0`
+  const has = (...texts: string[]): string => hasWords(logstore, texts.flatMap(tokensOf))
+  const phrase = `${has(words.phrase)} AND positionCaseInsensitive(content, ${quoteString(words.phrase)}) > 0`
   const queries = {
     // What the others are compared with: reading every log.
     scan: 'SELECT sum(cityHash64(content)) FROM log',
@@ -57,7 +57,7 @@ function makeQueries({
     'newest 100 of an hour': `SELECT _time, content FROM log WHERE ${hour} ORDER BY _time DESC LIMIT 100`,
     'rare word': count(`${day} AND ${has(words.rare(Math.floor(rows / 2) + 1))}`),
     'common word': count(`${day} AND ${has(words.common)}`),
-    'two words': count(`${day} AND ${has(...words.two.flatMap(tokensOf))}`),
+    'two words': count(`${day} AND ${has(...words.two)}`),
     phrase: count(`${day} AND ${phrase}`),
     tail: `SELECT content FROM log WHERE _shard = 0 AND _offset > ${Math.floor(rows / logstore.shards) - 100} ORDER BY _offset`,
   }
