@@ -127,7 +127,12 @@ describe('the list of fields in the catalog', () => {
     const keys = ['a', '', 'é😀', '"\'`\\', 'x'.repeat(256), '\0']
     for (const key of keys) await catalog.addField('web', 'nginx', { path: [key], type: 'text' })
     await catalog.addField('web', 'nginx', { path: Array.from({ length: 32 }, () => 'deep'), type: 'text' })
-    assert.deepEqual(fieldsOf().fields.slice(2, 8).flatMap(({ path }) => path), keys)
+    assert.deepEqual(
+      fieldsOf()
+        .fields.slice(2, 8)
+        .flatMap(({ path }) => path),
+      keys,
+    )
     const twice = catalog.addField('web', 'nginx', { path: ['a'], type: 'integer' })
     await assert.rejects(twice, { code: 'FIELD_EXISTS', message: /type text/ })
     for (const path of [[], ['x'.repeat(257)], ['é'.repeat(129)], Array.from({ length: 33 }, () => 'k'), ['\ud800']])

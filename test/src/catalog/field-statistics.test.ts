@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { FieldStatistics, typeOf, type FieldReport, type SampledField } from '../../../src/catalog/field-statistics.ts'
 import { type Field } from '../../../src/catalog/model.ts'
-import { addToSketch, createSketch, estimateDistinct, MAX_DISTINCT, mergeSketches, writeSketch } from '../../../src/catalog/value-sketch.ts'
+import {
+  addToSketch,
+  createSketch,
+  estimateDistinct,
+  MAX_DISTINCT,
+  mergeSketches,
+  writeSketch,
+} from '../../../src/catalog/value-sketch.ts'
 
 const NONE = { strings: 0, integers: 0, numbers: 0, booleans: 0, arrays: 0, nulls: 0, values: '' }
 const logstore = { fields: [] as Field[], removedFields: [] as string[][] }
