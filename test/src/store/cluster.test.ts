@@ -158,6 +158,26 @@ describe('Servers that are not embedded', () => {
         await store.dropLogstore(grown)
       })
 
+      it('exports all of a logstore in order, and drops its oldest day on every server', async () => {
+        const logstore = logstoreOf('large', { maxBytes: 1 })
+        const today = Date.now()
+        for (let offset = 0; offset < 12; offset++)
+          await insertRows(store, logstore, [{ offset, entry: offset, receivedMs: today - (offset < 6 ? 86_400_000 : 0) }])
+        const range = { sinceMs: null, untilMs: null }
+        let lines = ''
+        for (const piece of await store.planExport(logstore, range))
+          lines += await text(await store.openExport(logstore, { range, format: 'ndjson', piece }))
+        const offsets = lines.trimEnd().split('\n').map(line => (JSON.parse(line) as { _offset: number })._offset) // prettier-ignore
+        assert.deepEqual(
+          offsets,
+          Array.from({ length: 12 }, (_, offset) => offset),
+        )
+        const { days, isTooLarge } = await store.trim(logstore)
+        assert.deepEqual({ days: days.length, isTooLarge }, { days: 1, isTooLarge: true })
+        assert.equal(await store.count(logstore), 6)
+        await store.dropLogstore(logstore)
+      })
+
       it('drops tables and views everywhere, and can make them again', async () => {
         const logstore = logstoreOf('dropped')
         await insertRows(store, logstore, [{}])
