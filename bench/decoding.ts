@@ -1,7 +1,7 @@
 /**
  * What it costs to turn logs of each format into rows: from the batch of a journal entry to the bytes of an insert.
  *
- *     node dist/bench/decoding.js [--seconds 1] [--json]
+ *     npm run bench -- decoding [--seconds 1] [--json]
  *
  * CPU seconds are per GB of values. The batches are not compressed.
  */

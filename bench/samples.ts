@@ -24,16 +24,16 @@ export interface Sample {
     /** Words that stand one behind the other in some logs. */
     phrase: string
   }
-  /** Absent where nothing of the logs is a field. */
-  values?: {
+  /** What there is of it among the fields. */
+  values: {
     /** A keyword, and a value of it. */
-    equal: { path: string[]; value: string }
+    equal?: { path: string[]; value: string }
     /** A number, and a bound that few are above. */
-    above: { path: string[]; bound: number }
+    above?: { path: string[]; bound: number }
     /** A text with tens of thousands of values, some of them frequent. */
-    top: string[]
+    top?: string[]
     /** A text with another value in each log. */
-    distinct: string[]
+    distinct?: string[]
   }
 }
 
@@ -146,12 +146,23 @@ const text: Sample = {
     )
   },
   words: { rare: makeId, common: 'answered', two: ['error', 'payment'], phrase: 'answered 500 in' },
+  values: {},
 }
 
 const xml: Sample = {
   format: { name: 'xml' },
   rows: 1_600_000,
-  fields: [],
+  fields: fieldsOf({
+    'event.@id': 'text',
+    'event.@time': 'text',
+    'event.level': 'keyword',
+    'event.service': 'keyword',
+    'event.request.@method': 'keyword',
+    'event.request.@status': 'keyword',
+    'event.request.#text': 'text',
+    'event.client': 'text',
+    'event.duration.#text': 'text',
+  }),
   log(number, timeMs) {
     const random = new Random(number)
     return (
@@ -161,13 +172,31 @@ const xml: Sample = {
     )
   },
   words: { rare: makeId, common: 'service', two: ['error', 'payment'], phrase: 'status="500"' },
+  values: {
+    equal: { path: ['event', 'level'], value: 'error' },
+    top: ['event', 'request', '#text'],
+    distinct: ['event', '@id'],
+  },
 }
 
 /** What Telegraf's inputs cpu and mem write, a line each. */
 const influx: Sample = {
   format: { name: 'influx' },
   rows: 1_400_000,
-  fields: [],
+  fields: fieldsOf({
+    name: 'keyword',
+    'tags.host': 'keyword',
+    'tags.cpu': 'keyword',
+    'fields.usage_idle': 'number',
+    'fields.usage_iowait': 'number',
+    'fields.usage_system': 'number',
+    'fields.usage_user': 'number',
+    'fields.available': 'integer',
+    'fields.available_percent': 'number',
+    'fields.used': 'integer',
+    'fields.used_percent': 'number',
+    'fields.sequence': 'integer',
+  }),
   log(number, timeMs) {
     const random = new Random(number)
     const share = (): string => (random.below(1e9) / 1e7).toFixed(6)
@@ -186,6 +215,11 @@ const influx: Sample = {
     )
   },
   words: { rare: number => `${number}i`, common: 'usage_idle', two: ['node-7', 'cpu3'], phrase: 'total=33565110272i' },
+  values: {
+    equal: { path: ['tags', 'host'], value: 'node-7' },
+    above: { path: ['fields', 'usage_idle'], bound: 95 },
+    top: ['tags', 'host'],
+  },
 }
 
 export const samples: Readonly<Record<string, Sample>> = { nginx, filebeat, text, xml, influx }

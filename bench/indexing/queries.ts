@@ -50,7 +50,7 @@ function makeQueries({
   const count = (condition: string): string => `SELECT count() FROM log WHERE ${condition}`
   const has = (...texts: string[]): string => hasWords(logstore, texts.flatMap(tokensOf))
   const phrase = `${has(words.phrase)} AND positionCaseInsensitive(content, ${quoteString(words.phrase)}) > 0`
-  const queries = {
+  const queries: Record<string, string> = {
     // What the others are compared with: reading every log.
     scan: 'SELECT sum(cityHash64(content)) FROM log',
     'histogram per minute': `SELECT toStartOfMinute(_time) AS minute, count() FROM log WHERE ${day} GROUP BY minute ORDER BY minute`,
@@ -61,19 +61,23 @@ function makeQueries({
     phrase: count(`${day} AND ${phrase}`),
     tail: `SELECT content FROM log WHERE _shard = 0 AND _offset > ${Math.floor(rows / logstore.shards) - 100} ORDER BY _offset`,
   }
-  if (values === undefined) return queries
+  const { equal, above, top, distinct } = values
   const text = (path: string[]): string => readField(logstore, path, 'String')
-  const equal = `${text(values.equal.path)} = ${quoteString(values.equal.value)}`
-  const top = `${text(values.top)} AS value, count() AS logs FROM log`
-  return {
-    ...queries,
-    'field = value, day': count(`${day} AND ${equal}`),
-    'field = value, hour': count(`${hour} AND ${equal}`),
-    'numeric range': count(`${day} AND ${readField(logstore, values.above.path, 'Float64')} > ${values.above.bound}`),
-    'top 10, day': `SELECT ${top} WHERE ${day} GROUP BY value ORDER BY logs DESC LIMIT 10`,
-    'top 10, hour': `SELECT ${top} WHERE ${hour} GROUP BY value ORDER BY logs DESC LIMIT 10`,
-    'count distinct': `SELECT uniq(${text(values.distinct)}) FROM log WHERE ${day}`,
+  if (equal !== undefined) {
+    const condition = `${text(equal.path)} = ${quoteString(equal.value)}`
+    queries['field = value, day'] = count(`${day} AND ${condition}`)
+    queries['field = value, hour'] = count(`${hour} AND ${condition}`)
   }
+  if (above !== undefined)
+    queries['numeric range'] = count(`${day} AND ${readField(logstore, above.path, 'Float64')} > ${above.bound}`)
+  if (top !== undefined) {
+    const most = (when: string): string =>
+      `SELECT ${text(top)} AS value, count() AS logs FROM log WHERE ${when} GROUP BY value ORDER BY logs DESC LIMIT 10`
+    queries['top 10, day'] = most(day)
+    queries['top 10, hour'] = most(hour)
+  }
+  if (distinct !== undefined) queries['count distinct'] = `SELECT uniq(${text(distinct)}) FROM log WHERE ${day}`
+  return queries
 }
 
 /** Words as the index of the logstore's level finds them. */
@@ -92,5 +96,5 @@ function tokensOf(text: string): string[] {
 /** The field's column, where the level has columns. */
 function readField({ index }: Logstore, path: string[], type: string): string {
   if (index !== 'none') return quoteIdentifier(fieldColumn(path))
-  return `JSONExtract(content, ${[...path, type].map(quoteString).join(', ')})`
+  return `JSONExtract(if(_fields = '', content, _fields), ${[...path, type].map(quoteString).join(', ')})`
 }
