@@ -50,6 +50,7 @@ export class BlockInsert {
   #pieces: Piece[]
   /** Whether an insert has failed of which it is not known what became. */
   #isUncertain = false
+  #hasFailed = false
   /** The tokens of all inserts. */
   readonly #sent = new Set<string>()
   #refused = 0
@@ -65,6 +66,11 @@ export class BlockInsert {
     return this.#refused
   }
 
+  /** Whether an insert has failed: then it may be that the rows are still being sent, on a connection that is lost. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
+  }
+
   /** Resolves when every row is in the table, or when it was stopped. Rejects with why it cannot go on; it may be called again then. */
   async run(): Promise<void> {
     const { table, isStopped, onStep } = this.#options
@@ -75,6 +81,7 @@ export class BlockInsert {
         await this.#insert(piece)
       } catch (error) {
         this.#isUncertain = true
+        this.#hasFailed = true
         const pieces = this.#divide(piece, error)
         if (pieces === undefined) {
           // Whatever is wrong with the table: when it is mended, the log need not have an error.

@@ -12,6 +12,7 @@ import { type Place } from '../journal/format.ts'
 import { type ParkedEnd } from '../journal/parked-file.ts'
 import { listParkedLogstores, removeParked } from '../journal/parked-parts.ts'
 import { JournalReader, type ReadLimit } from '../journal/reader.ts'
+import { SpareBuffers } from '../store/row-block.ts'
 import { type Store } from '../store/store.ts'
 import { FieldSampler } from './field-sampler.ts'
 import { Freshness } from './freshness.ts'
@@ -37,6 +38,7 @@ export class Indexer {
   readonly #tell: (message: FromIndexer) => void
   readonly #memoryBytes: number
   readonly #pace: InsertPace
+  readonly #spares = new SpareBuffers()
   readonly #freshness = new Freshness()
   readonly #sampler: FieldSampler
   readonly #routes = new Map<string, LogstoreRoute>()
@@ -203,6 +205,7 @@ export class Indexer {
       deletedIds: () => new Set(this.#deleted.map(({ id }) => id)),
       storedBlocks: () => this.#storedBlocks,
       pace: this.#pace,
+      spares: this.#spares,
       busyTables: () => this.#countBusy(),
       log: this.#log,
       files: this.#files,

@@ -13,7 +13,7 @@ import { type Log } from '../base/log.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { Decoder } from '../decoding/decoder.ts'
 import { type DecodedEntry, type Place } from '../journal/format.ts'
-import { RowBlock, type Row } from '../store/row-block.ts'
+import { RowBlock, type Row, type SpareBuffers } from '../store/row-block.ts'
 import { insertQueryPrefix, type Store } from '../store/store.ts'
 import { BlockInsert } from './block-insert.ts'
 import { type InsertPace } from './insert-pace.ts'
@@ -33,12 +33,14 @@ export interface TableWriterOptions {
   /** How many blocks were stored, of all tables: tells whether the store works while this table does not. */
   storedBlocks: () => number
   pace: InsertPace
+  /** For the blocks of all tables. */
+  spares: SpareBuffers
   /** How many tables have rows that are not stored. */
   busyTables: () => number
   log: Log
   /** Called with each row on its way; nothing of it may be kept. */
   onRow: (row: Row) => void
-  /** Called when a block is in the table. */
+  /** Called when a block is in the table; it is good until the call returns. */
   onStored: (rows: RowBlock) => void
   /** Called with what keeps the table from being written, and with null when it is written again. */
   onProblem: (problem: string | null) => void
@@ -170,7 +172,7 @@ export class TableWriter {
   /** The block that gathers. One that begins in the middle of an entry has the entry before for its last until it is through. */
   #blockFor(entry: DecodedEntry, begin: Place | undefined, day: number): Block {
     const lastEntry = entry.number - 1
-    const block = (this.#gathering ??= { rows: new RowBlock(), begin, lastEntry, day })
+    const block = (this.#gathering ??= { rows: new RowBlock(this.#options.spares), begin, lastEntry, day })
     block.begin ??= begin
     return block
   }
@@ -238,6 +240,7 @@ export class TableWriter {
     this.#storedEntry = block.lastEntry
     this.#inserting = undefined
     onStored(block.rows)
+    if (!insert.hasFailed) block.rows.release()
   }
 
   /** A piece of the block that is being inserted was stored or refused. */

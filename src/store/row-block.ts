@@ -53,17 +53,54 @@ const maxTimeMs = Date.UTC(2300, 0, 1) - 1
 const initialBytes = 16 * 1024
 /** Where a row has its first columns, _shard to _received, which are of fixed width. */
 const offsetAt = 2
-const receivedAt = offsetAt + 8 + 4 + 8 + 8
+const indexAt = offsetAt + 8
+const entryAt = indexAt + 4
+const timeAt = entryAt + 8
+const receivedAt = timeAt + 8
 const fixedBytes = receivedAt + 8
 /** The most bytes of a length: LEB128 of a number below 2^35. */
 const maxLengthBytes = 5
 
+/** Smaller buffers are new in no time. */
+const minSpareBytes = 1024 * 1024
+const maxSpares = 3
+
+/**
+ * The buffers of blocks that are stored, for those that come: the first use of new memory costs the system more than all that is
+ * written into it here.
+ */
+export class SpareBuffers {
+  readonly #spares: Buffer[] = []
+
+  /** A buffer of `bytes` or more. */
+  take(bytes: number): Buffer {
+    const spare = bytes < minSpareBytes ? -1 : this.#spares.findIndex(({ length }) => length >= bytes)
+    return spare === -1 ? Buffer.allocUnsafeSlow(bytes) : this.#spares.splice(spare, 1)[0]!
+  }
+
+  give(buffer: Buffer): void {
+    if (buffer.length >= minSpareBytes && this.#spares.length < maxSpares) this.#spares.push(buffer)
+  }
+}
+
+/** What the rows of one entry have in common, and where the last one that has it stands encoded, up to its client. */
+interface Origin extends Pick<Row, 'shard' | 'entry' | 'receivedMs' | 'source' | 'client'> {
+  begin: number
+  bytes: number
+}
+
 export class RowBlock {
+  readonly #spares: SpareBuffers
   /** Rows stand in the first `#position` bytes; what lies behind is of earlier lives, or another slice's. */
-  #buffer = Buffer.allocUnsafeSlow(initialBytes)
+  #buffer: Buffer = Buffer.allocUnsafeSlow(initialBytes)
   #position = 0
   /** Where each row begins, and behind them nothing. */
   readonly #starts: number[] = []
+  #origin: Origin = { shard: -1, entry: -1, receivedMs: 0, source: '', client: '', begin: 0, bytes: 0 }
+
+  constructor(spares = new SpareBuffers()) {
+    this.#spares = spares
+  }
 
   get rows(): number {
     return this.#starts.length
@@ -139,24 +176,54 @@ export class RowBlock {
     return copy
   }
 
+  /** Gives its memory to the blocks that come. It is not to be used any more, and nothing may be sending it. */
+  release(): void {
+    this.#spares.give(this.#buffer)
+    this.#buffer = Buffer.alloc(0)
+    this.#position = 0
+  }
+
   append(row: Row): void {
     this.#starts.push(this.#position)
-    this.#reserve(fixedBytes)
-    const buffer = this.#buffer
-    let position = buffer.writeUInt16LE(row.shard, this.#position)
-    position = writeInt64(buffer, row.offset, position)
-    position = buffer.writeUInt32LE(row.index, position)
-    position = writeInt64(buffer, row.entry, position)
-    position = writeInt64(buffer, storableTime(row.timeMs), position)
-    this.#position = writeInt64(buffer, storableTime(row.receivedMs), position)
-    this.#writeText(row.source)
-    this.#writeText(row.client)
+    if (hasOrigin(row, this.#origin)) this.#repeatOrigin(row)
+    else this.#writeOrigin(row)
     this.#writeBytes(row.key)
     this.#writeHeaders(row.headers)
     this.#writeBytes(row.content)
     this.#writeText(row.fields)
     this.#writeTags(row.tags)
     this.#writeText(row.error)
+  }
+
+  /** Writes the columns up to _client. */
+  #writeOrigin(row: Row): void {
+    const { shard, entry, receivedMs, source, client } = row
+    const begin = this.#position
+    this.#reserve(fixedBytes)
+    const buffer = this.#buffer
+    buffer.writeUInt16LE(shard, begin)
+    writeInt64(buffer, row.offset, begin + offsetAt)
+    buffer.writeUInt32LE(row.index, begin + indexAt)
+    writeInt64(buffer, entry, begin + entryAt)
+    writeInt64(buffer, storableTime(row.timeMs), begin + timeAt)
+    writeInt64(buffer, storableTime(receivedMs), begin + receivedAt)
+    this.#position += fixedBytes
+    this.#writeText(source)
+    this.#writeText(client)
+    this.#origin = { shard, entry, receivedMs, source, client, begin, bytes: this.#position - begin }
+  }
+
+  /** The same where the row before has most of them: in a quarter of the time. */
+  #repeatOrigin(row: Row): void {
+    const { begin, bytes } = this.#origin
+    this.#reserve(bytes)
+    const buffer = this.#buffer
+    const position = this.#position
+    buffer.copyWithin(position, begin, begin + bytes)
+    writeInt64(buffer, row.offset, position + offsetAt)
+    buffer.writeUInt32LE(row.index, position + indexAt)
+    writeInt64(buffer, storableTime(row.timeMs), position + timeAt)
+    this.#position += bytes
   }
 
   #startOf(row: number): number {
@@ -203,7 +270,7 @@ export class RowBlock {
   #reserve(bytes: number): void {
     const needed = this.#position + bytes
     if (needed <= this.#buffer.length) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#buffer.length))
+    const grown = this.#spares.take(Math.max(needed, 2 * this.#buffer.length))
     this.#buffer.copy(grown, 0, 0, this.#position)
     this.#buffer = grown
   }
@@ -220,14 +287,21 @@ function encodeLength(length: number): Buffer {
   return bytes.subarray(0, writeLength(bytes, length, 0))
 }
 
+function hasOrigin(row: Row, { shard, entry, receivedMs, source, client }: Origin): boolean {
+  return (
+    row.entry === entry && row.shard === shard && row.receivedMs === receivedMs && row.source === source && row.client === client
+  )
+}
+
 function storableTime(timeMs: number): number {
   return Math.min(Math.max(timeMs, minTimeMs), maxTimeMs)
 }
 
 /** Writes a whole number of up to 2^53 in two halves: a BigInt would be an object per value. */
-function writeInt64(buffer: Buffer, value: number, position: number): number {
+function writeInt64(buffer: Buffer, value: number, position: number): void {
   const high = Math.floor(value / 2 ** 32)
-  return buffer.writeInt32LE(high, buffer.writeUInt32LE(value - high * 2 ** 32, position))
+  buffer.writeUInt32LE(value - high * 2 ** 32, position)
+  buffer.writeInt32LE(high, position + 4)
 }
 
 function readInt64(buffer: Buffer, position: number): number {

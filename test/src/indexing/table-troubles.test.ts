@@ -7,6 +7,7 @@ import { type Logstore } from '../../../src/catalog/model.ts'
 import { InsertPace } from '../../../src/indexing/insert-pace.ts'
 import { TableWriter } from '../../../src/indexing/table-writer.ts'
 import { type JournalEntry } from '../../../src/journal/format.ts'
+import { SpareBuffers } from '../../../src/store/row-block.ts'
 import { Store } from '../../../src/store/store.ts'
 import { newFiles, openJournal, readAll, take } from '../journal/fixtures.ts'
 import { ask, makeLogstore, openStore, until, type StoreFixture } from '../store/fixture.ts'
@@ -85,6 +86,7 @@ describe('a table that is written while', function () {
       pace: new InsertPace({ minAgeMs: 100 }),
       busyTables: () => 1,
       log: silentLog,
+      spares: new SpareBuffers(),
       onRow: () => {},
       onStored: () => blocks++,
       onProblem: problem => problems.push(problem ?? ''),

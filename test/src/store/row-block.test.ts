@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { RowBlock } from '../../../src/store/row-block.ts'
+import { RowBlock, SpareBuffers, type Row } from '../../../src/store/row-block.ts'
 import { makeRow } from './fixture.ts'
 
 describe('RowBlock', () => {
@@ -108,5 +108,46 @@ describe('RowBlock', () => {
       return Buffer.from(alone.encoded)
     })
     assert.equal(Buffer.compare(block.encoded, Buffer.concat(parts)), 0)
+  })
+
+  it('writes rows of one entry as if each stood alone, and the next entry, whatever differs, too', () => {
+    const first = makeRow(1, { timeMs: 3, receivedMs: 4 })
+    const changes: Partial<Row>[] = [
+      {},
+      { offset: 2 ** 40, index: 7, timeMs: -5, key: Buffer.from('key') },
+      { content: Buffer.alloc(40_000, 'x') },
+      { shard: 9 },
+      { entry: 2 ** 33 },
+      { receivedMs: 5 },
+      { source: '::1' },
+      { client: 'another' },
+    ]
+    const rows = changes.flatMap(change => [first, { ...first, ...change }, { ...first, ...change, offset: 3 }])
+    const block = new RowBlock()
+    const alone = rows.map(row => {
+      block.append(row)
+      const own = new RowBlock()
+      own.append(row)
+      return own.encoded
+    })
+    assert.equal(Buffer.compare(block.encoded, Buffer.concat(alone)), 0)
+  })
+
+  it('is the same in the memory of one that was released', () => {
+    const spares = new SpareBuffers()
+    const rows = Array.from({ length: 40 }, (_, number) => makeRow(number, { content: Buffer.alloc(50_000, number) }))
+    const fill = () => {
+      const block = new RowBlock(spares)
+      for (const row of rows) block.append(row)
+      return block
+    }
+    const first = fill()
+    const { encoded } = first
+    const expected = Buffer.from(encoded)
+    first.release()
+    encoded.fill(0xff)
+    const second = fill()
+    assert.equal(second.encoded.buffer, encoded.buffer)
+    assert.equal(Buffer.compare(second.encoded, expected), 0)
   })
 })
