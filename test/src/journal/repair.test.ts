@@ -206,7 +206,7 @@ async function checkRepaired(scene: Scene, { lost, lostLogs }: Pick<Repair, 'los
   for (const logstoreId of [NGINX, MYSQL]) {
     const rows = tables.rows(logstoreId)
     assert.deepEqual(
-      rows.map(({ content }) => content),
+      rows.map(({ content }) => content.toString()),
       scene
         .sentTo(logstoreId)
         .filter(({ number }) => !missing.has(number))
