@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- NAME [options]`: one of the measurements in bench/. Without a name it says which there are; each file says what
- * it measures, how, and what its options are.
+ * `npm run bench -- NAME [options]`: one of the measurements in bench/. Without a name it says which there are; `--help` says
+ * what one measures, how, and what its options are.
  */
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const benchmarks = {
@@ -13,7 +14,11 @@ const benchmarks = {
 }
 
 const [name, ...args] = process.argv.slice(2)
-if (Object.hasOwn(benchmarks, name ?? '')) {
+if (Object.hasOwn(benchmarks, name ?? '') && args.includes('--help')) {
+  // What a file says of itself at its top.
+  const [, comment] = /\/\*\*\n([\s\S]*?)\n \*\//.exec(readFileSync(new URL(`../bench/${name}.ts`, import.meta.url), 'utf8'))
+  console.log(comment.replace(/^ \* ?/gm, ''))
+} else if (Object.hasOwn(benchmarks, name ?? '')) {
   const file = new URL(`../dist/bench/${name}.js`, import.meta.url)
   process.argv = [process.execPath, fileURLToPath(file), ...args]
   await import(file.href)

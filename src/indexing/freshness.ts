@@ -20,13 +20,13 @@ export class Freshness {
 
   /** Takes the rows of a block that was stored at `nowMs`. */
   add(rows: RowBlock, nowMs: number): void {
-    for (let row = 0; row < rows.rows; row++) {
+    for (const arrival of rows.arrivals()) {
       // The clock may have been set back meanwhile.
-      const seconds = Math.max(0, nowMs - rows.receivedMsAt(row)) / 1000
+      const seconds = Math.max(0, nowMs - arrival.receivedMs) / 1000
       let bucket = 0
       while (seconds > (FRESHNESS_BUCKETS[bucket] ?? Infinity)) bucket++
-      this.#counts[bucket]!++
-      this.#sum += seconds
+      this.#counts[bucket]! += arrival.rows
+      this.#sum += seconds * arrival.rows
     }
   }
 

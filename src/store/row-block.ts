@@ -96,6 +96,8 @@ export class RowBlock {
   #position = 0
   /** Where each row begins, and behind them nothing. */
   readonly #starts: number[] = []
+  /** The first rows of each stretch of rows that have one origin: far fewer than there are rows. */
+  #stretches: number[] = []
   #origin: Origin = { shard: -1, entry: -1, receivedMs: 0, source: '', client: '', begin: 0, bytes: 0 }
 
   constructor(spares = new SpareBuffers()) {
@@ -130,11 +132,6 @@ export class RowBlock {
     return readInt64(this.#buffer, this.#starts[row]! + offsetAt)
   }
 
-  /** When a row of the block was received, in milliseconds since 1970. */
-  receivedMsAt(row: number): number {
-    return readInt64(this.#buffer, this.#starts[row]! + receivedAt)
-  }
-
   /** Whether a row is the first of its offset; true also for the end of the block. */
   beginsOffset(row: number): boolean {
     if (row === 0 || row === this.rows) return true
@@ -144,12 +141,15 @@ export class RowBlock {
   /** By shard, the offset behind the last row. */
   nextOffsets(): Map<number, number> {
     const next = new Map<number, number>()
-    for (let row = 0; row < this.rows; row++) {
-      const shard = this.shardAt(row)
-      // Most rows are followed by another one of their shard.
-      if (row + 1 === this.rows || this.shardAt(row + 1) !== shard) next.set(shard, this.offsetAt(row) + 1)
-    }
+    for (const { end } of this.#listStretches()) next.set(this.shardAt(end - 1), this.offsetAt(end - 1) + 1)
     return next
+  }
+
+  /** How many rows were received when, in milliseconds since 1970. */
+  arrivals(): { receivedMs: number; rows: number }[] {
+    return this.#listStretches().map(({ begin, end }) => {
+      return { receivedMs: readInt64(this.#buffer, this.#starts[begin]! + receivedAt), rows: end - begin }
+    })
   }
 
   /** The rows from `begin` up to `end`, as a block on the same bytes: good until this one is changed. */
@@ -159,12 +159,17 @@ export class RowBlock {
     slice.#buffer = this.#buffer.subarray(first, this.#startOf(end))
     slice.#position = slice.#buffer.length
     for (let row = begin; row < end; row++) slice.#starts.push(this.#starts[row]! - first)
+    for (const stretch of this.#listStretches()) {
+      const first = Math.max(stretch.begin, begin)
+      if (first < Math.min(stretch.end, end)) slice.#stretches.push(first - begin)
+    }
     return slice
   }
 
   /** A copy of the block in which every row has an error: those that have none get this one. */
   withError(error: string): RowBlock {
     const copy = new RowBlock()
+    copy.#stretches = [...this.#stretches]
     for (let row = 0; row < this.rows; row++) {
       copy.#starts.push(copy.#position)
       const bytes = this.#buffer.subarray(this.#startOf(row), this.#startOf(row + 1))
@@ -199,6 +204,7 @@ export class RowBlock {
   #writeOrigin(row: Row): void {
     const { shard, entry, receivedMs, source, client } = row
     const begin = this.#position
+    this.#stretches.push(this.rows - 1)
     this.#reserve(fixedBytes)
     const buffer = this.#buffer
     buffer.writeUInt16LE(shard, begin)
@@ -224,6 +230,10 @@ export class RowBlock {
     buffer.writeUInt32LE(row.index, position + indexAt)
     writeInt64(buffer, storableTime(row.timeMs), position + timeAt)
     this.#position += bytes
+  }
+
+  #listStretches(): { begin: number; end: number }[] {
+    return this.#stretches.map((begin, index) => ({ begin, end: this.#stretches[index + 1] ?? this.rows }))
   }
 
   #startOf(row: number): number {

@@ -55,8 +55,8 @@ describe('RowBlock', () => {
     assert.equal(block.bytes, block.encoded.length)
     const rows = [0, 1, 2, 3]
     assert.deepEqual(
-      rows.map(row => [block.shardAt(row), block.offsetAt(row), block.receivedMsAt(row) - receivedMs]),
-      [[65_535, 2 ** 53 - 1, 0], [1, 3, 1], [1, 3, 1], [2, 3, 1]], // prettier-ignore
+      rows.map(row => [block.shardAt(row), block.offsetAt(row)]),
+      [[65_535, 2 ** 53 - 1], [1, 3], [1, 3], [2, 3]], // prettier-ignore
     )
     assert.deepEqual([...rows, 4].map(row => block.beginsOffset(row)), [true, true, false, true, true]) // prettier-ignore
   })
@@ -74,6 +74,18 @@ describe('RowBlock', () => {
       pieces.map(piece => piece.rows),
       [3, 5, 0, 9, 3],
     )
+  })
+
+  it('knows when its rows were received, also of a slice and of a copy with errors', () => {
+    const block = new RowBlock()
+    for (const [entry, receivedMs] of [[1, 10], [1, 10], [1, 10], [2, 10], [3, 2 ** 41], [3, 2 ** 41]] as const) block.append(makeRow(0, { entry, receivedMs })) // prettier-ignore
+    const rowsAt = (of: RowBlock) => of.arrivals().map(({ receivedMs, rows }) => [receivedMs, rows])
+    assert.deepEqual(rowsAt(block), [[10, 3], [10, 1], [2 ** 41, 2]]) // prettier-ignore
+    assert.deepEqual(rowsAt(block.withError('refused')), rowsAt(block))
+    assert.deepEqual(rowsAt(block.slice(1, 5)), [[10, 2], [10, 1], [2 ** 41, 1]]) // prettier-ignore
+    assert.deepEqual(rowsAt(block.slice(4, 5)), [[2 ** 41, 1]])
+    assert.deepEqual(rowsAt(block.slice(2, 2)), [])
+    assert.deepEqual(block.slice(1, 5).nextOffsets(), block.nextOffsets())
   })
 
   it('gives an error to every row that has none, and changes nothing else', () => {
