@@ -57,9 +57,9 @@ async function start(options: ToEngine): Promise<void> {
     () => process.exit(isStopping ? 0 : 1),
     (error: unknown) => fail(String(error)),
   )
-  const deadline = Date.now() + readyDeadlineMs
+  const deadline = performance.now() + readyDeadlineMs
   while (!(await isReady())) {
-    if (Date.now() > deadline) fail(`the engine was not ready after ${readyDeadlineMs / 1000} s`)
+    if (performance.now() > deadline) fail(`the engine was not ready after ${readyDeadlineMs / 1000} s`)
     await delay(readyPollMs)
   }
   wasReady = true

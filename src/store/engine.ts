@@ -96,7 +96,7 @@ export class Engine {
       throw this.#failure(error.message, error)
     })
     const { promise, resolve, reject } = withResolvers<StoreConnection>()
-    this.#starting = { resolve, reject, deadline: Date.now() + (this.#options.lockTimeoutMs ?? 12_000) }
+    this.#starting = { resolve, reject, deadline: performance.now() + (this.#options.lockTimeoutMs ?? 12_000) }
     this.#child.start()
     return promise
   }
@@ -147,7 +147,7 @@ export class Engine {
       this.#options.onConnection?.(undefined)
     }
     if (this.#starting === undefined) return
-    if (passingReason.test(reason) && Date.now() < this.#starting.deadline) return
+    if (passingReason.test(reason) && performance.now() < this.#starting.deadline) return
     const { reject } = this.#starting
     this.#starting = undefined
     void this.stop().then(() => reject(this.#failure(reason)))

@@ -3,6 +3,7 @@
  * that fails must not end the server. Once it has run, `Engine` restarts it by itself.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { sluiceError } from '../base/errors.ts'
 import { Engine, type EngineOptions } from './engine.ts'
 
 /** ClickHouse, whoever runs it. */
@@ -21,11 +22,14 @@ export function keepEngine(options: EngineOptions): KeptClickHouse {
   const aborted = new AbortController()
   let engine = new Engine(options)
   let problem: string | undefined = 'ClickHouse is starting'
+  /** The start that is under way, or was last. */
+  let attempt: Promise<unknown> = Promise.resolve()
 
   async function start(): Promise<void> {
     for (;;) {
       try {
-        await engine.start()
+        attempt = engine.start()
+        await attempt
         problem = undefined
         return
       } catch (error) {
@@ -39,10 +43,13 @@ export function keepEngine(options: EngineOptions): KeptClickHouse {
     }
   }
 
-  const started = start()
-  started.catch(() => {})
+  start().catch(() => {})
   return {
-    ready: () => started,
+    // Whoever waits for a start that fails is told why; what is tried again later may fail again.
+    ready: async () => {
+      await attempt.catch(() => {})
+      if (problem !== undefined) throw sluiceError('STORE_UNAVAILABLE', { problem })
+    },
     problem: () => problem ?? (engine.state.name === 'ready' ? undefined : `ClickHouse is ${engine.state.name}`),
     async close() {
       aborted.abort()

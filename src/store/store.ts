@@ -310,13 +310,13 @@ function highestOf(answers: readonly { rows: readonly ShardValue[] }[]): Map<num
 
 /** Ends all queries whose ids begin with `prefix` and resolves when none is left. */
 async function endQueries(client: ClickHouseClient, prefix: string): Promise<void> {
-  const deadline = Date.now() + killDeadlineMs
+  const deadline = performance.now() + killDeadlineMs
   for (;;) {
     await client.command({ query: 'KILL QUERY WHERE startsWith(query_id, {prefix:String}) SYNC', query_params: { prefix } })
     const query = 'SELECT count() AS running FROM system.processes WHERE startsWith(query_id, {prefix:String})'
     const [row] = await selectRows<{ running: string | number }>(client, query, { prefix })
     if (Number(row?.running) === 0) return
-    if (Date.now() > deadline) throw sluiceError('STORE_UNAVAILABLE', { problem: 'an earlier insert does not end' })
+    if (performance.now() > deadline) throw sluiceError('STORE_UNAVAILABLE', { problem: 'an earlier insert does not end' })
     await delay(killPollMs)
   }
 }

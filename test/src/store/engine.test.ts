@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline'
 import { silentLog } from '../../../src/base/log.ts'
 import { type StoreConnection } from '../../../src/store/connection.ts'
 import { Engine } from '../../../src/store/engine.ts'
+import { keepEngine } from '../../../src/store/kept-engine.ts'
 import { Store } from '../../../src/store/store.ts'
 import { insertRows, makeDirectory, makeLogstore, until } from './fixture.ts'
 
@@ -63,6 +64,19 @@ describe('Engine', () => {
     assert.deepEqual(connections, [connection, undefined])
     assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' })
     await assert.rejects(fetch(`${connection.url}/ping`))
+  })
+
+  it('that is kept says why it does not start to whoever waits for it, and goes on trying', async () => {
+    const path = join(directory, 'a file in its place')
+    await writeFile(path, '')
+    const kept = keepEngine({ directory: path, log: silentLog })
+    await assert.rejects(kept.ready(), {
+      code: 'STORE_UNAVAILABLE',
+      message: /the embedded ClickHouse does not start: .*a file in its place/,
+    })
+    assert.match(kept.problem()!, /does not start/)
+    await kept.close()
+    await rm(path)
   })
 
   it('stops in an orderly way', async () => {
