@@ -72,6 +72,8 @@ export function formatEngineUsers(users: EngineUsers, memoryBytes: number): stri
         readonly: 1,
         max_execution_time: 60,
         max_concurrent_queries_for_user: 16,
+        // As many logs are looked at in one piece; of long ones the default would take all the memory.
+        max_block_size: 16_384,
         // Most mistakes show within the first megabyte; until then the answer can still become an error.
         http_response_buffer_size: 1_048_576,
         // Each formatting thread has buffers of 64 MB and more for rows with long lines.
