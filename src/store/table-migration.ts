@@ -12,11 +12,20 @@ import { sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { fieldColumn } from './fields.ts'
 import { quoteIdentifier, quoteString, shortHash } from './sql.ts'
-import { fieldPrefix, indexNames, layoutOf } from './table-layout.ts'
+import { fieldPrefix, layoutOf } from './table-layout.ts'
 
 const layoutVersion = 2
 
 /** What a comment of sluice's says of its table. */
+/** What a table has. */
+export interface PresentLayout {
+  /** By name, with their types. */
+  columns: ReadonlyMap<string, string>
+  /** Names of those that some level has. */
+  indexes: readonly string[]
+  comment: string
+}
+
 export interface TableComment {
   version: number
   logstoreId: string
@@ -50,13 +59,15 @@ export function checkVersion(table: string, { version }: TableComment): void {
 }
 
 /**
- * What is to be done with a table that has the columns `present` (name → type) and `comment`: the commands of one ALTER each, in
- * order; none if it is as the logstore wants it.
+ * What is to be done with a table as it is: the commands of one ALTER each, in order; none if it is as the logstore wants it.
  *
  * Columns are dropped only of fields that were removed, that have another type now, and at level `none`: whoever knows an older
  * state of the logstore must not drop what was added since.
  */
-export function planMigration(logstore: LaidOut, present: ReadonlyMap<string, string>, comment: string): string[] {
+export function planMigration(
+  logstore: LaidOut,
+  { columns: present, indexes: presentIndexes, comment }: PresentLayout,
+): string[] {
   const { columns, fields, indexes } = layoutOf(logstore)
   const wantedComment = tableComment(logstore)
   const missing = [...columns].filter(([name]) => !present.has(name))
@@ -72,7 +83,8 @@ export function planMigration(logstore: LaidOut, present: ReadonlyMap<string, st
       ...additions.map(([name, definition]) => `ADD COLUMN IF NOT EXISTS ${quoteIdentifier(name)} ${definition}`),
       // All fields share one Tuple again, also with those that were added one by one.
       ...rewritten.map(([name, { value }]) => `MODIFY COLUMN ${quoteIdentifier(name)} DEFAULT ${value}`),
-      ...indexNames.filter(name => !indexes.has(name)).map(name => `DROP INDEX IF EXISTS ${name}`),
+      // One that is not there is dropped for seconds, with all inserts waiting.
+      ...presentIndexes.filter(name => !indexes.has(name)).map(name => `DROP INDEX IF EXISTS ${name}`),
       ...[...indexes].map(([name, definition]) => `ADD INDEX IF NOT EXISTS ${name} ${definition}`),
     ],
     [`MODIFY COMMENT ${quoteString(wantedComment)}`],

@@ -8,7 +8,7 @@ import { sluiceError } from '../base/errors.ts'
 import { type Logstore } from '../catalog/model.ts'
 import { tableEngine, type Host } from './cluster.ts'
 import { quoteIdentifier, quoteString, quoteTable, tableNameOf, type LogstoreName, type TableName } from './sql.ts'
-import { interval, layoutOf, tableSettings, ttl, viewColumns } from './table-layout.ts'
+import { indexNames, interval, layoutOf, tableSettings, ttl, viewColumns } from './table-layout.ts'
 import { checkVersion, planMigration, readTableComment, tableComment, type TableComment } from './table-migration.ts'
 import { replaceViews } from './views.ts'
 
@@ -83,17 +83,23 @@ interface FoundTable {
   made: TableComment | undefined
   /** The engine's clause with partitions, order, TTL and settings, as ClickHouse writes it. */
   definition: string
+  /** The names of the indexes that it has of those that some level has. */
+  indexes: string[]
 }
 
 export async function findTable(client: ClickHouseClient, { database, table }: TableName): Promise<FoundTable | undefined> {
   const answer = await client.query({
     query:
-      'SELECT comment, engine_full AS definition FROM system.tables WHERE database = {database:String} AND name = {table:String}',
+      'SELECT comment, engine_full AS definition, create_table_query AS statement FROM system.tables ' +
+      'WHERE database = {database:String} AND name = {table:String}',
     query_params: { database, table },
     format: 'JSONEachRow',
   })
-  const [row] = await answer.json<{ comment: string; definition: string }>()
-  return row === undefined ? undefined : { ...row, made: readTableComment(row.comment) }
+  const [row] = await answer.json<{ comment: string; definition: string; statement: string }>()
+  if (row === undefined) return undefined
+  const { comment, definition, statement } = row
+  const indexes = indexNames.filter(index => statement.includes(`INDEX ${index} `))
+  return { comment, made: readTableComment(comment), definition, indexes }
 }
 
 async function create({ host, hosts, cluster }: Placement, logstore: Logstore, name: TableName): Promise<void> {
@@ -115,8 +121,8 @@ async function create({ host, hosts, cluster }: Placement, logstore: Logstore, n
 }
 
 async function update(client: ClickHouseClient, logstore: Logstore, name: TableName, found: FoundTable): Promise<void> {
-  for (const commands of planMigration(logstore, await columnTypes(client, name), found.comment))
-    await run(client, `ALTER TABLE ${quoteTable(name)} ${commands}`)
+  const present = { columns: await columnTypes(client, name), indexes: found.indexes, comment: found.comment }
+  for (const commands of planMigration(logstore, present)) await run(client, `ALTER TABLE ${quoteTable(name)} ${commands}`)
   if (!found.definition.includes(interval(logstore.retentionDays)))
     await run(client, `ALTER TABLE ${quoteTable(name)} MODIFY TTL ${ttl(logstore.retentionDays)}`)
 }
