@@ -27,6 +27,7 @@ import { addHealthRoutes } from './http/health.ts'
 import { createHttpServer, listenOnPort, listenOnSocket } from './http/server.ts'
 import { collectStatus } from './http/status.ts'
 import { FRESHNESS_BUCKETS } from './indexing/freshness.ts'
+import { Discarder } from './indexing/discarder.ts'
 import { type FromIndexer, type ToIndexer } from './indexing/messages.ts'
 import { IndexingProgress } from './indexing/progress.ts'
 import { Balancer } from './ingest/balancer.ts'
@@ -49,7 +50,7 @@ import { Turnstile } from './base/turnstile.ts'
 import { checkRestored, engineDataDirectory, unfreezeTables } from './store/backup.ts'
 import { type StoreConnection } from './store/connection.ts'
 import { Janitor } from './store/janitor.ts'
-import { keepEngine, type KeptClickHouse } from './store/kept-engine.ts'
+import { keepEngine, noClickHouse, type KeptClickHouse } from './store/kept-engine.ts'
 import { findServer, keepServer } from './store/kept-server.ts'
 import { Store } from './store/store.ts'
 
@@ -128,6 +129,7 @@ type OnConnection = (connection: StoreConnection | undefined) => void
 
 /** The server that is configured, or else the embedded one, which is started. */
 async function createClickHouse(config: Config, log: Log): Promise<(onConnection: OnConnection) => KeptClickHouse> {
+  if (config.store.discard) return () => noClickHouse
   const connection = await findServer(config)
   if (connection !== undefined) return onConnection => keepServer({ connection, log, onConnection })
   const { data, store } = config
@@ -216,6 +218,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
       { intervalMs: config.journal.syncIntervalMs },
       'logs are acknowledged before they are on disk (journal.sync: interval): a power cut takes what was acknowledged since the last sync',
     )
+  if (config.store.discard) log.warn('logs are thrown away once they are on disk (store.discard): nothing can be searched')
   const producerIds = await ProducerIds.open({ files, directory: journalDirectory })
 
   const progress = new IndexingProgress({ indexed: journal.indexed, firstEntry: journal.durableEntries })
@@ -225,30 +228,33 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     buckets: FRESHNESS_BUCKETS,
   })
   let connection: StoreConnection | undefined
-  const indexer = new Child<ToIndexer, FromIndexer>({
-    name: 'indexer',
-    entry: new URL('./indexing/main.js', import.meta.url),
-    log,
-    onStart() {
-      const { id: nodeId, indexed } = journal
-      indexer.send({ kind: 'start', journalDirectory, nodeId, indexed, ...config.indexing, logLevel: config.log.level })
-      tellCatalog()
-      indexer.send({ kind: 'store', connection })
-      indexer.send({ kind: 'durable', limit: journal.readLimit })
-    },
-    onMessage(message) {
-      progress.hear(message)
-      if (message.kind === 'indexed') {
-        countFreshness(message.freshness.counts, message.freshness.sum)
-        journal.setIndexed(message.indexed)
-      } else if (message.kind === 'dropped') forgetLogstore(message.logstoreId)
-      else if (message.kind === 'fields')
-        fields
-          .take(message.report)
-          .catch((error: unknown) => log.warn({ err: error }, 'the fields of a logstore could not be added'))
-    },
-    onEnd: () => progress.handleEnd(),
-  })
+  const hearIndexer = (message: FromIndexer): void => {
+    progress.hear(message)
+    if (message.kind === 'indexed') {
+      countFreshness(message.freshness.counts, message.freshness.sum)
+      journal.setIndexed(message.indexed)
+    } else if (message.kind === 'dropped') forgetLogstore(message.logstoreId)
+    else if (message.kind === 'fields')
+      fields
+        .take(message.report)
+        .catch((error: unknown) => log.warn({ err: error }, 'the fields of a logstore could not be added'))
+  }
+  const indexer = config.store.discard
+    ? new Discarder({ end: () => journal.allIndexed, onMessage: hearIndexer })
+    : new Child<ToIndexer, FromIndexer>({
+        name: 'indexer',
+        entry: new URL('./indexing/main.js', import.meta.url),
+        log,
+        onStart() {
+          const { id: nodeId, indexed } = journal
+          indexer.send({ kind: 'start', journalDirectory, nodeId, indexed, ...config.indexing, logLevel: config.log.level })
+          tellCatalog()
+          indexer.send({ kind: 'store', connection })
+          indexer.send({ kind: 'durable', limit: journal.readLimit })
+        },
+        onMessage: hearIndexer,
+        onEnd: () => progress.handleEnd(),
+      })
   const tellCatalog = (): void =>
     indexer.send({ kind: 'catalog', logstores: catalog.listLogstores(), deleted: catalog.listDeletedLogstores() })
   const balancer = new Balancer()

@@ -93,6 +93,9 @@ export function createConfigSchema(directory: string) {
       port: port.default(10_013).describe('their port; 0 picks a free one'),
     }),
     store: section({
+      discard: flag
+        .default(false)
+        .describe('whether logs are thrown away once they are on disk, which is for measuring: no ClickHouse is started'),
       memoryBytes: size(100e6).default(400e6).describe('memory that the embedded ClickHouse may use, beside 200 MB of its own'),
       url: z
         .string('must be text')

@@ -175,6 +175,13 @@ export class Journal {
     return this.#indexed
   }
 
+  /** How far it has been indexed if everything that is durable is. */
+  get allIndexed(): Indexed {
+    const { entry } = this.#durable
+    const stored = Object.fromEntries(this.#state.logstoreIds.map(id => [id, entry - 1]))
+    return { ...this.#indexed, place: this.#durable, stored }
+  }
+
   /** Entries that are durable, counted through all lives of the journal. */
   get durableEntries(): number {
     return this.#durable.entry

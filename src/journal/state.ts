@@ -40,6 +40,11 @@ export class JournalState {
     return offsets
   }
 
+  /** The logstores that were ever written to. */
+  get logstoreIds(): string[] {
+    return [...this.#shards.keys()]
+  }
+
   /** The offset behind the last durable one of a shard. Asking for a shard that was never written to leaves nothing behind. */
   nextOffset(logstoreId: string, shard: number): number {
     return this.#shards.get(logstoreId)?.get(shard)?.durable ?? 0

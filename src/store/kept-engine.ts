@@ -15,6 +15,13 @@ export interface KeptClickHouse {
   close(): Promise<void>
 }
 
+/** Where nothing is to be stored. */
+export const noClickHouse: KeptClickHouse = {
+  ready: () => Promise.reject(sluiceError('STORE_UNAVAILABLE', { problem: 'it is not used, logs are thrown away (store.discard)' })),
+  problem: () => undefined,
+  close: () => Promise.resolve(),
+}
+
 const RETRY_MS = 10_000
 
 /** Begins to start the engine; returns at once. */
