@@ -46,12 +46,18 @@ export class Chunks {
 
   /** `length` bytes in one buffer: a view where they lie in one piece, else a copy. For headers, not for payloads. */
   view(start: number, length: number): Buffer {
+    if (length === 0) return Buffer.alloc(0)
+    const { piece, offset } = this.together(start, length)
+    return piece.subarray(offset, offset + length)
+  }
+
+  /** A buffer with `length` bytes, at least one, and where in it they begin: the piece where they lie in one, else a copy. */
+  together(start: number, length: number): { piece: Buffer; offset: number } {
     const end = start + length
     this.#check(start, end)
-    if (length === 0) return Buffer.alloc(0)
-    const { piece, offset } = this.#find(start)
-    if (offset + length <= piece.length) return piece.subarray(offset, offset + length)
-    return Buffer.concat([...this.#views(start, end)], length)
+    const found = this.#find(start)
+    if (found.offset + length <= found.piece.length) return found
+    return { piece: Buffer.concat([...this.#views(start, end)], length), offset: 0 }
   }
 
   uint8At(position: number): number {
@@ -64,7 +70,12 @@ export class Chunks {
   crc32c(start = 0, end = this.length, seed = 0): number {
     this.#check(start, end)
     let crc = seed
-    for (const view of this.#views(start, end)) crc = crc32c(view, crc)
+    for (let position = start; position < end;) {
+      const { piece, offset } = this.#find(position)
+      const length = Math.min(piece.length - offset, end - position)
+      crc = crc32c(piece, crc, offset, offset + length)
+      position += length
+    }
     return crc
   }
 

@@ -62,24 +62,24 @@ export interface BatchHeader {
 
 /** Reads the header of the batch at a position, where 61 bytes must be. Nothing is checked. */
 export function readBatchHeader(chunks: Chunks, position: number): BatchHeader {
-  const header = chunks.view(position, BATCH_HEADER_BYTES)
-  const attributes = header.readInt16BE(21)
+  const { piece, offset } = chunks.together(position, BATCH_HEADER_BYTES)
+  const attributes = piece.readInt16BE(offset + ATTRIBUTES_POSITION)
   return {
     position,
-    sizeInBytes: header.readInt32BE(8) + BATCH_PREFIX_BYTES,
-    baseOffset: saturate(readInt64(header, 0)),
-    partitionLeaderEpoch: header.readInt32BE(12),
-    magic: header.readInt8(MAGIC_POSITION),
-    crc: header.readUInt32BE(CRC_POSITION),
+    sizeInBytes: piece.readInt32BE(offset + 8) + BATCH_PREFIX_BYTES,
+    baseOffset: saturate(readInt64(piece, offset)),
+    partitionLeaderEpoch: piece.readInt32BE(offset + 12),
+    magic: piece.readInt8(offset + MAGIC_POSITION),
+    crc: piece.readUInt32BE(offset + CRC_POSITION),
     attributes,
     codec: attributes & CODEC_BITS,
-    lastOffsetDelta: header.readInt32BE(23),
-    baseTimestamp: saturate(readInt64(header, 27)),
-    maxTimestamp: saturate(readInt64(header, 35)),
-    producerId: readInt64(header, 43),
-    producerEpoch: header.readInt16BE(51),
-    baseSequence: header.readInt32BE(53),
-    recordCount: header.readInt32BE(57),
+    lastOffsetDelta: piece.readInt32BE(offset + 23),
+    baseTimestamp: saturate(readInt64(piece, offset + 27)),
+    maxTimestamp: saturate(readInt64(piece, offset + 35)),
+    producerId: readInt64(piece, offset + 43),
+    producerEpoch: piece.readInt16BE(offset + 51),
+    baseSequence: piece.readInt32BE(offset + 53),
+    recordCount: piece.readInt32BE(offset + 57),
   }
 }
 

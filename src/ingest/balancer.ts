@@ -20,14 +20,14 @@ export class Balancer {
   choose(logstoreId: string, shards: readonly number[]): number {
     const { bytes } = this.#load(logstoreId)
     let chosen = shards[0]!
-    for (const shard of shards) if ((bytes.get(shard) ?? 0) < (bytes.get(chosen) ?? 0)) chosen = shard
+    for (const shard of shards) if ((bytes[shard] ?? 0) < (bytes[chosen] ?? 0)) chosen = shard
     return chosen
   }
 
   /** Counts `length` bytes to a shard that `choose` returned. */
   add(logstoreId: string, shard: number, length: number): void {
     const load = this.#logstores.get(logstoreId)
-    load?.bytes.set(shard, (load.bytes.get(shard) ?? 0) + length)
+    if (load !== undefined) load.bytes[shard] = (load.bytes[shard] ?? 0) + length
   }
 
   /** Forgets a logstore that was deleted. */
@@ -38,10 +38,10 @@ export class Balancer {
   #load(logstoreId: string): Load {
     const nowMs = this.#now()
     let load = this.#logstores.get(logstoreId)
-    if (load === undefined) this.#logstores.set(logstoreId, (load = { bytes: new Map(), atMs: nowMs }))
+    if (load === undefined) this.#logstores.set(logstoreId, (load = { bytes: [], atMs: nowMs }))
     if (nowMs - load.atMs >= HALF_LIFE_MS) {
       const share = 0.5 ** ((nowMs - load.atMs) / HALF_LIFE_MS)
-      for (const [shard, bytes] of load.bytes) load.bytes.set(shard, bytes * share)
+      load.bytes = load.bytes.map(bytes => bytes * share)
       load.atMs = nowMs
     }
     return load
@@ -50,7 +50,7 @@ export class Balancer {
 
 interface Load {
   /** By shard: bytes received, older ones counting less. */
-  bytes: Map<number, number>
+  bytes: number[]
   /** When `bytes` were last brought down. */
   atMs: number
 }

@@ -94,10 +94,11 @@ export class Ingest {
     }
     const appended = this.#journal.append(entry)
     if (typeof appended === 'string') return { refusal: appended, message: sequenceMessages[appended] }
-    if (appended.isDuplicate) return { ...appended, slowMs: 0 }
+    const { baseOffset, durable, isDuplicate } = appended
+    if (isDuplicate) return { ...appended, slowMs: 0 }
     this.#balancer.add(logstore.id, shard, records.length)
     this.#quotas.charge(principal.project, { bytes: records.length, requests: 0 })
-    return { ...appended, slowMs: this.#slowMs(principal.project, logstore.id) }
+    return { shard, baseOffset, durable, isDuplicate, slowMs: this.#slowMs(principal.project, logstore.id) }
   }
 
   /** Why nothing can be taken of this logstore now. Who wants no answer is not refused for what waiting cures. */

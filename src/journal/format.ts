@@ -54,6 +54,7 @@
 import { Chunks } from '../../protocol/chunks.ts'
 import { BATCH_HEADER_BYTES, readBatchHeader, type BatchHeader } from '../../protocol/records/batch.ts'
 import { crc32c } from '../../protocol/records/crc32c.ts'
+import { memoize } from '../base/memoize.ts'
 
 export const FORMAT_VERSION = 1
 
@@ -139,7 +140,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Buffer {
   writeUInt64(bytes, header.firstEntry, 56)
   writeUInt64(bytes, header.begunMs, 64)
   header.state.copy(bytes, SEGMENT_HEADER_BYTES)
-  bytes.writeUInt32BE(crc32c(bytes.subarray(12, length)), 8)
+  bytes.writeUInt32BE(crc32c(bytes, 0, 12, length), 8)
   return bytes
 }
 
@@ -151,7 +152,7 @@ export function decodeSegmentHeader(bytes: Buffer): SegmentHeader | { needs: num
   if (bytes.length < SEGMENT_HEADER_BYTES || bytes.compare(SEGMENT_MAGIC, 0, 8, 0, 8) !== 0) return undefined
   const stateEnd = SEGMENT_HEADER_BYTES + bytes.readUInt32BE(44)
   if (stateEnd > bytes.length) return { needs: stateEnd }
-  if (crc32c(bytes.subarray(12, stateEnd)) !== bytes.readUInt32BE(8)) return undefined
+  if (crc32c(bytes, 0, 12, stateEnd) !== bytes.readUInt32BE(8)) return undefined
   return {
     formatVersion: bytes.readUInt16BE(12),
     journalId: readUuid(bytes, 16),
@@ -179,7 +180,7 @@ export function encodeGroupHeader(group: GroupHeader, generation: number): Buffe
   writeUInt64(bytes, group.firstEntry, 24)
   writeUInt64(bytes, group.durableUpTo, 32)
   bytes.writeUInt32BE(group.chain, 40)
-  bytes.writeUInt32BE(crc32c(bytes.subarray(8), generation), 4)
+  bytes.writeUInt32BE(crc32c(bytes, generation, 8), 4)
   return bytes
 }
 
@@ -196,7 +197,7 @@ export function readPosition(group: Buffer): number {
 /** The header of the group at `position`, or undefined if the bytes are not a group of this life of the segment. */
 export function decodeGroupHeader(bytes: Buffer, generation: number, position: number): GroupHeader | undefined {
   if (bytes.length < GROUP_HEADER_BYTES || bytes.readUInt32BE(0) !== GROUP_MAGIC) return undefined
-  if (crc32c(bytes.subarray(8, GROUP_HEADER_BYTES), generation) !== bytes.readUInt32BE(4)) return undefined
+  if (crc32c(bytes, generation, 8, GROUP_HEADER_BYTES) !== bytes.readUInt32BE(4)) return undefined
   const header: GroupHeader = {
     length: bytes.readUInt32BE(8),
     count: bytes.readUInt32BE(12),
@@ -210,31 +211,28 @@ export function decodeGroupHeader(bytes: Buffer, generation: number, position: n
 
 /** The envelope of an entry, its checksum still open: `sealEntry` closes it when the entry's group is put together. */
 export function encodeEnvelope(entry: Entry): Buffer {
-  const source = cutTo255Bytes(entry.source)
-  const clientId = cutTo255Bytes(entry.clientId)
-  const accessKeyId = cutTo255Bytes(entry.accessKeyId)
-  const bytes = Buffer.allocUnsafe(ENVELOPE_FIXED_BYTES + 3 + source.length + clientId.length + accessKeyId.length)
+  const source = encodeText(entry.source)
+  const clientId = encodeText(entry.clientId)
+  const accessKeyId = encodeText(entry.accessKeyId)
+  const bytes = Buffer.allocUnsafe(ENVELOPE_FIXED_BYTES + source.length + clientId.length + accessKeyId.length)
   bytes.writeUInt32BE(bytes.length + entry.records.length, 0)
   writeUInt64(bytes, entry.number, 8)
-  writeUuid(bytes, entry.logstoreId, 16)
+  bytes.set(encodeUuid(entry.logstoreId), 16)
   bytes.writeUInt16BE(entry.shard, 32)
   bytes.writeUInt16BE(entry.jsonTopic ? JSON_TOPIC : 0, 34)
   bytes.writeInt32BE(entry.partition, 36)
   writeUInt64(bytes, entry.baseOffset, 40)
   writeUInt64(bytes, entry.receivedMs, 48)
   bytes.writeUInt32BE(entry.recordCount, 56)
-  let end = ENVELOPE_FIXED_BYTES
-  for (const text of [source, clientId, accessKeyId]) {
-    bytes[end] = text.length
-    bytes.set(text, end + 1)
-    end += 1 + text.length
-  }
+  bytes.set(source, ENVELOPE_FIXED_BYTES)
+  bytes.set(clientId, ENVELOPE_FIXED_BYTES + source.length)
+  bytes.set(accessKeyId, bytes.length - accessKeyId.length)
   return bytes
 }
 
 /** Closes an entry's checksum, seeded with `chain`, that of the entry before; returns it, the chain of the next. */
 export function sealEntry(envelope: Buffer, records: Chunks, batches: readonly BatchHeader[], chain: number): number {
-  let checksum = crc32c(envelope.subarray(8), chain)
+  let checksum = crc32c(envelope, chain, 8)
   for (const { position } of batches) checksum = records.crc32c(position, position + SEALED_BATCH_BYTES, checksum)
   envelope.writeUInt32BE(checksum, 4)
   return checksum
@@ -295,7 +293,7 @@ export function decodeEntry(bytes: Buffer, seed: number): { entry: JournalEntry;
   const [source = '', clientId = '', accessKeyId = ''] = texts
   const records = Chunks.of(bytes.subarray(end))
   const batches: BatchHeader[] = []
-  let checksum = crc32c(bytes.subarray(8, end), seed)
+  let checksum = crc32c(bytes, seed, 8, end)
   for (let position = 0; position < records.length;) {
     if (records.length - position < BATCH_HEADER_BYTES) return 'has a batch that is cut'
     const batch = readBatchHeader(records, position)
@@ -327,17 +325,18 @@ export function decodeEntry(bytes: Buffer, seed: number): { entry: JournalEntry;
   return { entry, chain: checksum }
 }
 
-/** UTF-8, cut before the character that would pass 255 bytes. */
-function cutTo255Bytes(text: string): Buffer {
+/** The length, and the text in UTF-8, cut before the character that would pass 255 bytes. */
+const encodeText = memoize((text: string): Buffer => {
   const bytes = Buffer.from(text, 'utf8')
-  if (bytes.length <= 255) return bytes
-  let end = 255
-  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
-  return bytes.subarray(0, end)
-}
+  let end = bytes.length
+  if (end > 255) for (end = 255; ((bytes[end] ?? 0) & 0xc0) === 0x80;) end--
+  return Buffer.concat([Buffer.of(end), bytes.subarray(0, end)])
+})
+
+const encodeUuid = memoize((uuid: string): Buffer => Buffer.from(uuid.replaceAll('-', ''), 'hex'))
 
 export function writeUuid(bytes: Buffer, uuid: string, position: number): void {
-  bytes.write(uuid.replaceAll('-', ''), position, 16, 'hex')
+  bytes.set(encodeUuid(uuid), position)
 }
 
 export function readUuid(bytes: Buffer, position: number): string {

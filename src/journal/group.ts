@@ -1,12 +1,12 @@
 /**
- * A group: the entries that are written and synced together. Puts one together out of what waits; writes nothing.
+ * A group: the entries that are written and synced together. Writes nothing.
  */
 import { type BatchHeader } from '../../protocol/records/batch.ts'
 import { BLOCK_BYTES, encodeGroupHeader, GROUP_HEADER_BYTES, paddingAfter, sealEntry, type Entry, type Place } from './format.ts'
 import { type OpenSegment } from './segments.ts'
 import { type ShardOffsets } from './state.ts'
 
-/** An entry that waits for its group. */
+/** An entry in its group. */
 export interface Pending {
   entry: Entry
   envelope: Buffer
@@ -14,31 +14,44 @@ export interface Pending {
   offsets: ShardOffsets
   /** The offset behind the entry's last record. */
   nextOffset: number
-  resolve: () => void
-  reject: (error: Error) => void
-}
-
-export interface GatheredGroup {
-  entries: Pending[]
-  /** With its header, without padding. */
-  length: number
 }
 
 /** A group ends at this many bytes even if more is waiting: the first in it would wait for the last. */
 const GROUP_BYTES = 8 * 1024 * 1024
 const ZEROS = Buffer.alloc(BLOCK_BYTES)
 
-/** The entries of the next group, out of all that wait. */
-export function gatherGroup(pending: readonly Pending[]): GatheredGroup {
-  let length = GROUP_HEADER_BYTES
-  let count = 0
-  for (const { envelope, entry } of pending) {
-    const longer = length + envelope.length + entry.records.length
-    if (longer > GROUP_BYTES && count > 0) break
-    length = longer
-    count++
+/** Gathers entries until it is written. They share one outcome. */
+export class Group {
+  readonly entries: Pending[] = []
+  /** Settles when the group is on disk or lost. */
+  readonly durable: Promise<void>
+  resolve!: () => void
+  reject!: (error: Error) => void
+  /** With its header, without padding. */
+  #length = GROUP_HEADER_BYTES
+
+  constructor(first: Pending) {
+    this.add(first)
+    this.durable = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    // The producers may all have gone.
+    this.durable.catch(() => {})
   }
-  return { entries: pending.slice(0, count), length }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** Takes an entry; returns whether it did. The first is taken however long it is. */
+  add(pending: Pending): boolean {
+    const length = this.#length + pending.envelope.length + pending.entry.records.length
+    if (length > GROUP_BYTES && this.entries.length > 0) return false
+    this.entries.push(pending)
+    this.#length = length
+    return true
+  }
 }
 
 /**
@@ -46,7 +59,7 @@ export function gatherGroup(pending: readonly Pending[]): GatheredGroup {
  * place where the group ends. `durableUpTo` is the position up to which everything is known to be on disk.
  */
 export function sealGroup(
-  { entries, length }: GatheredGroup,
+  { entries, length }: Group,
   { segment, offset }: OpenSegment,
   { previous, durableUpTo }: { previous: Place; durableUpTo: number },
 ): { pieces: Buffer[]; end: Place } {

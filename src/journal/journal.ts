@@ -308,17 +308,22 @@ export class Journal {
     const recordCount = offsets.taken - baseOffset
     const receivedMs = this.#state.receive(this.#now())
     const number = this.#nextEntry++
-    const origin = { receivedMs, source, clientId, accessKeyId }
-    const entry: Entry = { number, logstoreId, shard, jsonTopic, partition, baseOffset, recordCount, ...origin, records }
-    const durable = new Promise<void>((resolve, reject) => {
-      const nextOffset = baseOffset + recordCount
-      const acknowledge = (): void => {
-        resolve()
-        this.#options.onTaken?.(entry)
-      }
-      this.#writer.add({ entry, envelope: encodeEnvelope(entry), batches, offsets, nextOffset, resolve: acknowledge, reject })
-    })
-    durable.catch(ignore)
+    const entry: Entry = {
+      number,
+      logstoreId,
+      shard,
+      jsonTopic,
+      partition,
+      baseOffset,
+      recordCount,
+      receivedMs,
+      source,
+      clientId,
+      accessKeyId,
+      records,
+    }
+    const nextOffset = baseOffset + recordCount
+    const durable = this.#writer.add({ entry, envelope: encodeEnvelope(entry), batches, offsets, nextOffset })
     return { shard, baseOffset, durable, isDuplicate: false }
   }
 

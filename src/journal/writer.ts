@@ -11,8 +11,8 @@
 import { randomInt } from 'node:crypto'
 import { sluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
-import { FORMAT_VERSION, type Place } from './format.ts'
-import { gatherGroup, sealGroup, type GatheredGroup, type Pending } from './group.ts'
+import { FORMAT_VERSION, type Entry, type Place } from './format.ts'
+import { Group, sealGroup, type Pending } from './group.ts'
 import { type OpenSegment, type Segment, type SegmentFiles } from './segments.ts'
 
 export interface JournalWriterOptions {
@@ -30,6 +30,8 @@ export interface JournalWriterOptions {
   saveState: () => unknown
   /** Called with how long each write took, in milliseconds: with `always` until it was on disk. */
   onWritten?: ((ms: number) => void) | undefined
+  /** Called with each entry when it is acknowledged. */
+  onTaken?: ((entry: Entry) => void) | undefined
   /** Called when a segment was begun. */
   onBegun: () => void
   /** Called with a segment that is not written any more. */
@@ -49,8 +51,11 @@ export class JournalWriter {
   #durable: Place
   /** Everything before this place has been written; with `always` it is durable. */
   #written: Place
-  #pending: Pending[] = []
-  /** What was written and is not durable yet, oldest first. */
+  /** The group that is being written. */
+  #writing: Group | undefined
+  /** Those that wait behind it; the last one gathers. */
+  #waiting: Group[] = []
+  /** With `interval`: what was written and is not durable yet, oldest first. */
   #unsynced: Pick<Pending, 'offsets' | 'nextOffset'>[] = []
   /** Settles when nothing is waiting any more; undefined while no commit is under way. */
   #committing: Promise<void> | undefined
@@ -89,13 +94,22 @@ export class JournalWriter {
 
   /** How many entries wait to be written. */
   get waitingEntries(): number {
-    return this.#pending.length
+    return this.#unwritten.reduce((sum, { entries }) => sum + entries.length, 0)
   }
 
-  /** Has an entry written with the next group. */
-  add(pending: Pending): void {
-    this.#pending.push(pending)
+  /** Has an entry written with the next group. Returns what tells that it is on disk, for all of that group. */
+  add(pending: Pending): Promise<void> {
+    let group = this.#waiting.at(-1)
+    if (group === undefined || !group.add(pending)) {
+      group = new Group(pending)
+      this.#waiting.push(group)
+    }
     this.#committing ??= this.#commit()
+    return group.durable
+  }
+
+  get #unwritten(): Group[] {
+    return this.#writing === undefined ? this.#waiting : [this.#writing, ...this.#waiting]
   }
 
   /** Resolves when everything that was added is durable or refused. */
@@ -139,48 +153,51 @@ export class JournalWriter {
   async #commit(): Promise<void> {
     // What the other connections have sent by now belongs into the first group too.
     await new Promise(resolve => setImmediate(resolve))
-    while (this.#pending.length > 0 || this.#failure !== undefined) {
-      // They stay in `#pending`, to be refused with the rest should the group fail.
-      const group = gatherGroup(this.#pending)
-      try {
-        if (this.#failure !== undefined) throw this.#failure
-        const target = await this.#segmentFor(group)
-        const { pieces, end } = sealGroup(group, target, { previous: this.#written, durableUpTo: this.#durable.position })
-        const startMs = performance.now()
-        await target.file.write(pieces, target.offset)
-        this.#options.onWritten?.(performance.now() - startMs)
-        target.offset = end.position - target.segment.base
-        this.#written = end
-      } catch (error) {
-        await this.#abandon(error as Error)
-        continue
-      }
-      this.#acknowledge(group)
+    while (this.#waiting.length > 0 || this.#failure !== undefined) {
+      const written = await this.#writeNext().catch((error: Error) => this.#abandon(error))
+      if (written !== undefined) this.#acknowledge(written)
     }
     this.#committing = undefined
   }
 
+  async #writeNext(): Promise<Group> {
+    if (this.#failure !== undefined) throw this.#failure
+    const group = (this.#writing = this.#waiting.shift()!)
+    const target = await this.#segmentFor(group)
+    const { pieces, end } = sealGroup(group, target, { previous: this.#written, durableUpTo: this.#durable.position })
+    const startMs = performance.now()
+    await target.file.write(pieces, target.offset)
+    this.#options.onWritten?.(performance.now() - startMs)
+    target.offset = end.position - target.segment.base
+    this.#written = end
+    return group
+  }
+
   /** The open segment if the group has room in it, else a new one. A group larger than a segment gets one that is longer. */
-  async #segmentFor({ length }: GatheredGroup): Promise<OpenSegment> {
+  async #segmentFor({ length }: Group): Promise<OpenSegment> {
     const open = this.#open
     if (open !== undefined && open.offset + length <= this.#options.segmentBytes) return open
     await this.#sync()
     return this.beginSegment()
   }
 
-  #acknowledge({ entries }: GatheredGroup): void {
-    this.#pending.splice(0, entries.length)
-    for (const { offsets, nextOffset } of entries) this.#unsynced.push({ offsets, nextOffset })
+  #acknowledge({ entries, resolve }: Group): void {
+    this.#writing = undefined
     this.#problem = undefined
-    const { syncIntervalMs } = this.#options
-    if (syncIntervalMs === undefined) this.#markDurable(this.#written, this.#unsynced.length)
-    else this.#syncTimer ??= setTimeout(() => this.#syncInTime(), syncIntervalMs).unref()
-    for (const { resolve } of entries) resolve()
+    const { syncIntervalMs, onTaken } = this.#options
+    if (syncIntervalMs === undefined) this.#markDurable(this.#written, entries)
+    else {
+      // Not the entries themselves, which hold their bytes.
+      for (const { offsets, nextOffset } of entries) this.#unsynced.push({ offsets, nextOffset })
+      this.#syncTimer ??= setTimeout(() => this.#syncInTime(), syncIntervalMs).unref()
+    }
+    for (const { entry } of entries) onTaken?.(entry)
+    resolve()
   }
 
-  #markDurable(end: Place, entries: number): void {
+  #markDurable(end: Place, entries: readonly Pick<Pending, 'offsets' | 'nextOffset'>[]): void {
     this.#durable = end
-    for (const { offsets, nextOffset } of this.#unsynced.splice(0, entries)) offsets.durable = nextOffset
+    for (const { offsets, nextOffset } of entries) offsets.durable = nextOffset
     this.#options.onDurable(end)
   }
 
@@ -199,7 +216,7 @@ export class JournalWriter {
       if (this.#failure !== undefined) throw this.#failure
       if (entries === 0) return
       await this.#open?.file.sync()
-      this.#markDurable(end, entries)
+      this.#markDurable(end, this.#unsynced.splice(0, entries))
     })
     this.#syncing = synced.catch((error: Error) => {
       this.#failure = error
@@ -211,12 +228,14 @@ export class JournalWriter {
    * Refuses everything that waits. Nothing is known about the end of the file now, so the file is not written again, nor
    * read: the header of the next segment says where this one ends.
    */
-  async #abandon(cause: Error): Promise<void> {
+  async #abandon(cause: Error): Promise<undefined> {
     // What was written before the write that failed may be sound.
     await this.#sync().catch(() => {})
-    const lost = this.#pending
+    const lost = this.#unwritten
+    const lostEntries = this.waitingEntries
     const acknowledged = this.#unsynced.length
-    this.#pending = []
+    this.#writing = undefined
+    this.#waiting = []
     this.#unsynced = []
     this.#written = this.#durable
     this.#failure = undefined
@@ -224,7 +243,7 @@ export class JournalWriter {
     const error = sluiceError('STORAGE_FAILED', { doing: 'writing the journal' }, cause)
     this.#problem = `the journal could not be written: ${cause.message}`
     this.#options.log.error(
-      { err: cause, entries: lost.length, ...(acknowledged > 0 && { acknowledged }) },
+      { err: cause, entries: lostEntries, ...(acknowledged > 0 && { acknowledged }) },
       acknowledged === 0
         ? 'the journal could not be written; what was not on disk is refused'
         : 'the journal could not be written; what was acknowledged since the last sync is lost (journal.sync: interval)',

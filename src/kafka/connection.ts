@@ -67,6 +67,8 @@ export class Connection {
   #isHeldUp = false
   /** True while a request is under way that the next one has to wait for. */
   #isBlocked = false
+  /** True while answers are to be sent in a moment. */
+  #isFlushing = false
   /** True when the connection is to end: no frame is looked at any more. */
   #isClosing = false
   /** True once the client has sent FIN; what it sent before is still handled. */
@@ -268,16 +270,14 @@ export class Connection {
       if (handler.blocks === true) this.#enter()
       if (thenClose !== undefined) this.close(thenClose)
     }
-    if (answer instanceof Promise) this.#await(slot, answer.then(encode), handler.blocks === true)
-    else {
-      try {
-        encode(answer)
-      } catch (error) {
-        this.#holdings.finish(this.#answers.drop(slot))
-        throw error
-      }
-      this.#flush()
+    if (answer instanceof Promise) return this.#await(slot, answer.then(encode), handler.blocks === true)
+    try {
+      encode(answer)
+    } catch (error) {
+      this.#holdings.finish(this.#answers.drop(slot))
+      throw error
     }
+    this.#flushSoon()
   }
 
   /** SASL after SaslHandshake 0: a token without a header; the answer is an empty frame, of which Sarama reads exactly four bytes. */
@@ -297,21 +297,20 @@ export class Connection {
       this.#isBlocked = true
       this.#socket.pause()
     }
-    answered
-      .catch((error: unknown) => {
-        this.#holdings.finish(this.#answers.drop(slot))
-        this.#fail(error)
-      })
-      .finally(() => {
-        if (blocks) this.#isBlocked = false
-        this.#flush()
-        this.#resume()
-      })
+    const goOn = (): void => {
+      if (blocks) this.#isBlocked = false
+      this.#flushSoon()
+    }
+    answered.then(goOn, (error: unknown) => {
+      this.#holdings.finish(this.#answers.drop(slot))
+      this.#fail(error)
+      goOn()
+    })
   }
 
   #answer(header: RequestHeader, frame: Buffer): void {
     this.#fill(this.#open(header), frame)
-    this.#flush()
+    this.#flushSoon()
   }
 
   /** Sets the limits of what the session has become. */
@@ -326,6 +325,17 @@ export class Connection {
       this.#log.info({ project: session.principal.project }, 'access denied: unknown project or wrong access key')
       this.#deadline = this.#after(limits.unauthenticatedMs, 'its access key was not accepted')
     }
+  }
+
+  /** Sends what is ready once everything that has become durable together has its answer: one write for all of them. */
+  #flushSoon(): void {
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    process.nextTick(() => {
+      this.#isFlushing = false
+      this.#flush()
+      this.#resume()
+    })
   }
 
   /** Sends the answers that are ready and have none before them. */

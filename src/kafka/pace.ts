@@ -8,7 +8,7 @@ export class Pace {
 
   /** Leaves the client unread for `ms` from now. */
   slow(ms: number): void {
-    this.#readAgainMs = Math.max(this.#readAgainMs, performance.now() + ms)
+    if (ms > 0) this.#readAgainMs = Math.max(this.#readAgainMs, performance.now() + ms)
   }
 
   /**
@@ -22,8 +22,10 @@ export class Pace {
 
   /** How long to wait with the next read; 0 if there is nothing to wait for. */
   get waitMs(): number {
+    if (this.#readAgainMs === 0) return 0
     const waitMs = this.#readAgainMs - performance.now()
     if (waitMs > 0) return Math.ceil(waitMs)
+    this.#readAgainMs = 0
     this.#isRefusing = false
     return 0
   }

@@ -77,7 +77,7 @@ export class SaslSession implements Session {
   }
 
   get hasExpired(): boolean {
-    return performance.now() >= this.#expiresAtMs
+    return this.#isLimited && performance.now() >= this.#expiresAtMs
   }
 
   allows(apiKey: number): boolean {

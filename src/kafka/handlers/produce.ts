@@ -56,21 +56,21 @@ export function produceHandler({ ingest, log, onRefused }: ProduceOptions): Hand
     { index, records }: PartitionData,
     call: Call,
     { errorCode, message, recordIndex }: BatchRefusal,
-  ): Promise<PartitionResponse> {
+  ): PartitionResponse {
     const header = findFirstHeader(records)
     const batch = call.refusedStreams.take(topic, index, header) ?? header
     ingest.refuse(principalOf(call), { topic, partition: index, batch })
     call.refusedStreams.add(topic, index, batch)
-    return Promise.resolve(refused(index, errorCode, message, recordIndex))
+    return refused(index, errorCode, message, recordIndex)
   }
 
-  /** Takes the batches of one partition before it returns; what it returns settles once they are on disk. */
-  async function take(
+  /** Takes the batches of one partition before it returns; the answer is there once they are on disk. */
+  function take(
     topic: string,
     { index, records: received }: PartitionData,
     call: Call,
     { budget, isAnswered }: { budget: ConversionBudget; isAnswered: boolean },
-  ): Promise<PartitionResponse> {
+  ): PartitionResponse | Promise<PartitionResponse> {
     const { source, clientId, refusedStreams, pace } = call
     const principal = principalOf(call)
     if (pace.isRefusing) return refuse(topic, { index, records: received }, call, behindRefused)
@@ -87,26 +87,27 @@ export function produceHandler({ ingest, log, onRefused }: ProduceOptions): Hand
       return refused(index, errorCodeOf(outcome.refusal), outcome.message)
     }
     pace.slow(outcome.slowMs)
-    try {
-      await outcome.durable
-      return stored(index, outcome.baseOffset)
-    } catch {
-      return refused(index, ErrorCode.KAFKA_STORAGE_ERROR, 'the disk failed; send it again')
-    }
+    return outcome.durable.then(
+      () => stored(index, outcome.baseOffset),
+      () => refused(index, ErrorCode.KAFKA_STORAGE_ERROR, 'the disk failed; send it again'),
+    )
   }
 
   /** The answer once every partition has its own; none for acks = 0, where the end of the connection tells of a failure. */
   async function answer(
     { acks }: ProduceRequest,
-    responses: { name: string; partitionResponses: Promise<PartitionResponse>[] }[],
+    responses: { name: string; partitionResponses: (PartitionResponse | Promise<PartitionResponse>)[] }[],
     { source, pace }: Call,
   ): Promise<Answer<ProduceResponseInput>> {
     const throttleTimeMs = pace.waitMs
     const settled: ProduceResponseInput['responses'][number][] = []
     let problem: string | undefined
     for (const { name, partitionResponses } of responses) {
-      const partitions = await Promise.all(partitionResponses)
-      for (const { errorCode, errorMessage } of partitions) {
+      const partitions: PartitionResponse[] = []
+      for (const response of partitionResponses) {
+        const partition = await response
+        partitions.push(partition)
+        const { errorCode, errorMessage } = partition
         if (errorCode === ErrorCode.NONE) continue
         onRefused(errorCode)
         problem ??= `topic ${JSON.stringify(name)}: ${errorMessage}`
