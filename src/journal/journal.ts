@@ -68,6 +68,9 @@ export interface JournalOptions {
   onTaken?: (entry: Entry) => void
 }
 
+/** Files of segments that nobody needs any more are kept for those to come: new ones would have to be filled first. */
+export const SPARE_SEGMENTS = 4
+
 export class Journal {
   readonly #options: JournalOptions
   readonly #now: () => number
@@ -341,11 +344,13 @@ export class Journal {
     this.#isMakingRoom = false
   }
 
+  /** Makes the next segment's file out of one that nobody needs any more; of others like it some stay to be next in turn. */
   async #recycle(): Promise<void> {
     const forgettable = this.#checkpoints.forgettable
-    const endOfFirst = (): number => this.#finished[1]?.base ?? this.#writer.openBase ?? Infinity
-    while (this.#holds === 0 && this.#finished[0] !== undefined && endOfFirst() <= forgettable) {
-      await this.#segmentFiles.recycle(this.#finished[0])
+    const endOf = (index: number): number => this.#finished[index + 1]?.base ?? this.#writer.openBase ?? Infinity
+    const isSpare = (index: number): boolean => index < this.#finished.length && endOf(index) <= forgettable
+    while (this.#holds === 0 && isSpare(this.#segmentFiles.hasNext ? SPARE_SEGMENTS : 0)) {
+      await this.#segmentFiles.recycle(this.#finished[0]!)
       this.#finished.shift()
     }
   }

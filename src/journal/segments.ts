@@ -210,6 +210,11 @@ export class SegmentFiles {
     return this.#preparing
   }
 
+  /** Whether there is a file for the next segment, or one is being prepared. */
+  get hasNext(): boolean {
+    return this.#preparing !== undefined
+  }
+
   /** Takes a file out of use: it becomes the next segment's if there is none yet, else it is removed. May be tried again. */
   async recycle({ path }: Segment): Promise<void> {
     if (this.#preparing === undefined) return this.prepareNext(path)
