@@ -88,7 +88,7 @@ export function serverInfoPath(data: string): string {
 const MAX_STREAMS = 50_000
 const CHECKPOINT_INTERVAL_MS = 5000
 /** Enough to keep the disk busy: a group that is being written, and the next one. More would only be waited for. */
-const UNDER_WAY_BYTES = 16 * 1024 * 1024
+const UNDER_WAY_BYTES = 4 * 1024 * 1024
 /** How often the indexer is told how far it may read, while something is written. */
 const TELL_INDEXER_MS = 20
 

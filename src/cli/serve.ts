@@ -1,6 +1,7 @@
 /**
  * `sluice serve`: the server, until it is told to stop.
  */
+import { setFlagsFromString } from 'node:v8'
 import { Command } from 'commander'
 import { createLog } from '../base/log.ts'
 import { startSluice } from '../sluice.ts'
@@ -10,6 +11,7 @@ export function serveCommand(): Command {
   return addPlaceOptions(new Command('serve'))
     .description('run the server: take logs over the Kafka protocol, index them, answer queries')
     .action(async (place: PlaceOptions) => {
+      letHeapGrow()
       const config = configOf(place)
       const log = createLog('serve', config.log.level, process.stderr.isTTY)
       const stopped = stopSignal()
@@ -20,6 +22,14 @@ export function serveCommand(): Command {
       await sluice.close()
       log.info('sluice has stopped')
     })
+}
+
+/**
+ * Lets the heap grow to three times what lives in it before it is looked through. V8 counts the bytes of requests as part of a heap that is
+ * small beside them, so it would walk through all of it every 30 MB that come in: a third of all CPU at full load.
+ */
+function letHeapGrow(): void {
+  setFlagsFromString('--heap-growing-percent=200')
 }
 
 /** Whoever starts a server for others (npm, timeout) passes on what the terminal has sent to all of them: it comes twice. */

@@ -16,8 +16,11 @@ export interface Pending {
   nextOffset: number
 }
 
-/** A group ends at this many bytes even if more is waiting: the first in it would wait for the last. */
-const GROUP_BYTES = 8 * 1024 * 1024
+/**
+ * A group ends at this many bytes even if more is waiting: the first in it would wait for the last. Larger ones cost no less, and
+ * their bytes live long enough to cost the garbage collector more.
+ */
+const GROUP_BYTES = 2 * 1024 * 1024
 const ZEROS = Buffer.alloc(BLOCK_BYTES)
 
 /** Gathers entries until it is written. They share one outcome. */
