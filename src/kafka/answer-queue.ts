@@ -43,7 +43,8 @@ export class AnswerQueue {
 
   /** Takes out the answers that are ready and have none before them. */
   takeReady(): Slot[] {
-    const first = this.#slots.findIndex(slot => slot.frame === undefined)
-    return this.#slots.splice(0, first === -1 ? this.#slots.length : first)
+    let ready = 0
+    while (this.#slots[ready]?.frame !== undefined) ready++
+    return this.#slots.splice(0, ready)
   }
 }

@@ -24,7 +24,7 @@ import { type Address, type AnyHandler, type Answer } from './handler.ts'
 import { Holdings, type Shares } from './holdings.ts'
 import { Pace } from './pace.ts'
 import { RefusedStreams } from './refused-streams.ts'
-import { type Session } from './session.ts'
+import { type Authentication, type Session } from './session.ts'
 import { type Tap } from './tap.ts'
 import { type WireDump } from './wire-dump.ts'
 
@@ -270,7 +270,7 @@ export class Connection {
       if (handler.blocks === true) this.#enter()
       if (thenClose !== undefined) this.close(thenClose)
     }
-    if (answer instanceof Promise) return this.#await(slot, answer.then(encode), handler.blocks === true)
+    if (answer instanceof Promise) return this.#await(slot, answer, encode, handler.blocks === true)
     try {
       encode(answer)
     } catch (error) {
@@ -283,29 +283,37 @@ export class Connection {
   /** SASL after SaslHandshake 0: a token without a header; the answer is an empty frame, of which Sarama reads exactly four bytes. */
   #authenticateRaw(frame: Chunks): void {
     const slot = this.#open()
-    const authenticated = this.#options.session.authenticate(frame.toBuffer()).then(result => {
+    const take = (result: Authentication): void => {
       this.#fill(slot, result.accepted ? EMPTY_FRAME : NO_ANSWER)
       this.#enter()
       if (!result.accepted) this.close(result.message)
-    })
-    this.#await(slot, authenticated, true)
+    }
+    this.#await(slot, this.#options.session.authenticate(frame.toBuffer()), take, true)
   }
 
   /** Waits for an answer; if it blocks, no further frame is looked at until it is there. */
-  #await(slot: Slot, answered: Promise<void>, blocks: boolean): void {
+  #await<Value>(slot: Slot, answer: Promise<Value>, take: (value: Value) => void, blocks: boolean): void {
     if (blocks) {
       this.#isBlocked = true
       this.#socket.pause()
+    }
+    const fail = (error: unknown): void => {
+      this.#holdings.finish(this.#answers.drop(slot))
+      this.#fail(error)
+      goOn()
     }
     const goOn = (): void => {
       if (blocks) this.#isBlocked = false
       this.#flushSoon()
     }
-    answered.then(goOn, (error: unknown) => {
-      this.#holdings.finish(this.#answers.drop(slot))
-      this.#fail(error)
+    answer.then(value => {
+      try {
+        take(value)
+      } catch (error) {
+        return fail(error)
+      }
       goOn()
-    })
+    }, fail)
   }
 
   #answer(header: RequestHeader, frame: Buffer): void {
@@ -341,7 +349,8 @@ export class Connection {
   /** Sends the answers that are ready and have none before them. */
   #flush(): void {
     const ready = this.#answers.takeReady()
-    const frames = ready.map(slot => slot.frame!).filter(frame => frame.length > 0)
+    const frames: Buffer[] = []
+    for (const { frame } of ready) if (frame!.length > 0) frames.push(frame!)
     if (frames.length > 0 && this.#socket.writable) this.#socket.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))
     if (this.tap !== undefined) for (const { header, frame } of ready) this.tap.response(header, frame!)
     if (this.#isClosing && this.#answers.length === 0) this.#end()
