@@ -29,6 +29,10 @@ export interface ServerOptions {
   env?: Record<string, string>
   /** Called with the data directory, which is there and empty, before the server starts for the first time. */
   prepare?: (data: string) => Promise<void>
+  /** Where the temporary directory is made, in place of the system's own. */
+  parent?: string
+  /** The Node that runs the server, in place of this one. */
+  node?: string
 }
 
 /** How a command ended. */
@@ -47,7 +51,7 @@ interface ServerInfo {
   pid: number
   listeners: Record<string, { host: string; port: number }>
   http: { host: string; port: number }
-  ca: string
+  ca: string | null
 }
 
 export type Role = 'serve' | 'indexer' | 'engine'
@@ -61,8 +65,8 @@ export const hasProc = process.platform === 'linux'
 const directories = new Set<string>()
 
 /** A temporary directory that is removed after the tests, with all processes that work in it. */
-export async function makeDirectory(prefix = 'sluice '): Promise<string> {
-  const directory = realpathSync(await mkdtemp(join(tmpdir(), prefix)))
+export async function makeDirectory(prefix = 'sluice ', parent = tmpdir()): Promise<string> {
+  const directory = realpathSync(await mkdtemp(join(parent, prefix)))
   directories.add(directory)
   return directory
 }
@@ -120,7 +124,7 @@ export class Server {
 
   /** Starts a server; resolves when it takes logs. */
   static async start(options: ServerOptions = {}): Promise<Server> {
-    const server = new Server(await makeDirectory(), options)
+    const server = new Server(await makeDirectory('sluice ', options.parent), options)
     await mkdir(dirname(server.data), { recursive: true })
     if (options.prepare !== undefined) {
       await mkdir(server.data)
@@ -300,7 +304,8 @@ export class Server {
     writeFileSync(this.configFile, JSON.stringify(this.#settings()))
     const args = [main, 'serve', '--config', this.configFile, '--data', this.data]
     const env = { ...process.env, ...this.#options.env }
-    const child = spawn(process.execPath, args, { cwd: this.directory, env, stdio: ['ignore', 'ignore', 'pipe'] })
+    const { node = process.execPath } = this.#options
+    const child = spawn(node, args, { cwd: this.directory, env, stdio: ['ignore', 'ignore', 'pipe'] })
     this.#process = child
     const other: string[] = []
     const lines = createInterface({ input: child.stderr }).on('line', line => {
@@ -328,7 +333,7 @@ export class Server {
       throw info
     }
     this.#info = info
-    this.#ca = await readFile(info.ca)
+    if (info.ca !== null) this.#ca = await readFile(info.ca)
   }
 
   /** Ports stay what they were at the first start, as those of a server in use do. */
