@@ -6,11 +6,13 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const benchmarks = {
+  produce: 'taking logs, beside Apache Kafka',
   indexing: 'from the journal to the table: CPU, memory, disk, and how fast queries are there',
   decoding: 'what it costs to read the values of logs, by format',
   freshness: 'how long it takes until a log that was sent is found',
   connections: 'what connections cost, and what others notice of those that behave badly',
   overload: 'what one project notices when another sends too much',
+  report: 'writes docs/performance.md from what was measured',
 }
 
 const [name, ...args] = process.argv.slice(2)

@@ -40,6 +40,8 @@ export interface Load {
   warmup?: number
   duration?: number
   maxBytes?: number
+  /** Bytes of distinct values, which are made before the load. */
+  pool?: number
   seed?: number
 }
 

@@ -45,7 +45,8 @@ export class Sluice implements Target {
     })
     for (const logstore of logstores) await server.createLogstore(`${USER}/${logstore}`, { shards: SHARDS })
     await server.createKey(USER, ACCESS_KEY)
-    if (!discard) await server.whenReady()
+    // With a store of somebody's own it is for them to know when that is ready.
+    if (!discard && settings['store'] === undefined) await server.whenReady()
     return new Sluice(server, ca)
   }
 

@@ -5,10 +5,10 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { plot, type Mark } from '../../tools/plot/time.ts'
 import { hasProc, Server } from '../support/server.ts'
 import { Verifier } from '../support/verifier.ts'
 import { Load, logstores } from './clients.ts'
-import { plot, type Mark } from './plot.ts'
 import { findTrends, roles, takeSample, type Sample } from './samples.ts'
 
 const USAGE = `usage: npm run test:soak -- [--minutes N] [--plot FILE]

@@ -1,6 +1,7 @@
 /**
  * A plot as SVG: panels one below the other over one axis of time, for people who read it in a page or a browser.
  */
+import { COLORS, round, text, ticksUpTo } from './svg.ts'
 
 export interface Panel {
   title: string
@@ -26,8 +27,6 @@ const MARGIN = { left: 64, right: 24, top: 56, panel: 48, bottom: 56 }
 const PLOT_WIDTH = WIDTH - MARGIN.left - MARGIN.right
 /** More would not be seen, and each takes some ten bytes. */
 const MAX_POINTS = 300
-/** Told apart also by those who see no red or green (Okabe and Ito). */
-const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7']
 
 export function plot({ title, panels, marks }: { title: string; panels: readonly Panel[]; marks: readonly Mark[] }): string {
   const points = panels.flatMap(({ lines }) => lines.flatMap(line => line.points))
@@ -76,23 +75,6 @@ function drawMark(at: number, bottom: number, label: string): string {
   return line + text(at + 4, MARGIN.top + PANEL_HEIGHT + 16, label, { size: 11, color: '#555555' })
 }
 
-interface TextStyle {
-  size?: number
-  weight?: string
-  anchor?: string
-  color?: string
-}
-
-function text(x: number, y: number, content: string, { size, weight, anchor, color = '#222222' }: TextStyle = {}): string {
-  const style =
-    `fill="${color}"` +
-    (size === undefined ? '' : ` font-size="${size}"`) +
-    (weight === undefined ? '' : ` font-weight="${weight}"`) +
-    (anchor === undefined ? '' : ` text-anchor="${anchor}"`)
-  const escaped = content.replace(/&/g, '&amp;').replace(/</g, '&lt;')
-  return `<text x="${round(x)}" y="${round(y)}" ${style}>${escaped}</text>`
-}
-
 /** At most MAX_POINTS, of each stretch the highest: peaks are what one looks for. */
 export function thin(points: readonly Point[]): Point[] {
   const stretch = Math.ceil(points.length / MAX_POINTS)
@@ -100,16 +82,4 @@ export function thin(points: readonly Point[]): Point[] {
   for (let first = 0; first < points.length; first += stretch)
     thinned.push(points.slice(first, first + stretch).reduce((highest, point) => (point.value > highest.value ? point : highest)))
   return thinned
-}
-
-/** Round numbers from 0 to the first that is not below `most`; some five of them. */
-export function ticksUpTo(most: number): number[] {
-  const rough = most / 5
-  const power = 10 ** Math.floor(Math.log10(rough))
-  const step = power * [1, 2, 5, 10].find(factor => factor * power >= rough)!
-  return Array.from({ length: Math.ceil(most / step) + 1 }, (_, index) => Number((index * step).toPrecision(12)))
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { plot, thin, ticksUpTo, type Point } from './plot.ts'
-import { findTrends, medianOf, type Sample } from './samples.ts'
+import { plotBars } from '../../tools/plot/bars.ts'
+import { ticksUpTo } from '../../tools/plot/svg.ts'
+import { plot, thin, type Point } from '../../tools/plot/time.ts'
 
 function linear(count: number, slope: number): Point[] {
   return Array.from({ length: count }, (_, index) => ({ minutes: index / 60, value: 100 + index * slope }))
@@ -34,54 +35,25 @@ describe('a plot', () => {
   })
 })
 
-describe('the trend of samples', () => {
-  const MiB = 1024 * 1024
+describe('bars', () => {
+  const systems = ['Kafka', 'sluice']
+  const groups = [
+    { name: '64 KB & more', values: [3.2, 1.1] },
+    { name: '1 MB', values: [2.8, undefined] },
+  ]
 
-  function samplesOf(memoryMiB: (quarter: number) => number, files: (quarter: number) => number): Sample[] {
-    return Array.from({ length: 400 }, (_, seconds) => {
-      const quarter = Math.floor(seconds / 100)
-      const noise = seconds % 7 === 0 ? 300 : seconds % 3
-      return {
-        seconds,
-        memoryBytes: { serve: (memoryMiB(quarter) + noise) * MiB },
-        files: { serve: files(quarter) },
-        acknowledged: seconds,
-      }
-    })
-  }
-
-  function growing(samples: readonly Sample[]): string[] {
-    return findTrends(samples)
-      .filter(({ isFlat }) => !isFlat)
-      .map(({ what }) => what)
-  }
-
-  it('is flat where peaks and restarts come and go, and where only the first quarter is lower', () => {
-    assert.deepEqual(
-      growing(
-        samplesOf(
-          quarter => (quarter === 0 ? 50 : 200),
-          () => 40,
-        ),
-      ),
-      [],
-    )
+  it('have a bar for each value that there is, with the value, and a legend', () => {
+    const svg = plotBars({ title: 'CPU', panels: [{ title: 'by row', unit: 's/GB', systems, groups }] })
+    assert.equal(svg.match(/<rect x=/g)?.length, 3 + systems.length)
+    for (const text of ['CPU', 'by row, s/GB', '64 KB &amp; more', '1 MB', '3.2', 'Kafka', 'sluice'])
+      assert(svg.includes(`>${text}</text>`), text)
+    assert(!/NaN|undefined|Infinity/.test(svg))
   })
 
-  it('is not where memory or open files are higher in the last quarter than in the second', () => {
-    assert.deepEqual(
-      growing(
-        samplesOf(
-          quarter => 200 + quarter * 100,
-          quarter => 40 + quarter * 30,
-        ),
-      ),
-      ['memory of serve', 'open files of serve'],
-    )
-  })
-
-  it('goes by medians', () => {
-    assert.equal(medianOf([5, 1, 3]), 3)
-    assert.equal(medianOf([4, 1, 3, 2]), 2.5)
+  it('are as long as their values say', () => {
+    const svg = plotBars({ title: 'CPU', panels: [{ title: 'by row', unit: 's/GB', systems, groups }] })
+    const widths = [...svg.matchAll(/width="([\d.]+)" height="14"/g)].map(([, width]) => Number(width))
+    assert.equal(widths.length, 3)
+    assert(Math.abs(widths[0]! / widths[1]! - 3.2 / 1.1) < 0.05)
   })
 })

@@ -1,0 +1,77 @@
+/**
+ * The comparison of two systems: their runs of the same round are a pair, and only pairs are compared. Machines are shared and their
+ * speed changes, so a pair in which others used much of the machine is no pair, and what is left says how far its ratios spread.
+ */
+import { medianOf } from '../../test/soak/samples.ts'
+import { valueOf, type Figure } from './figures.ts'
+import { type Goal } from './rows.ts'
+import { type Run } from './runs.ts'
+
+export interface Pair {
+  round: number
+  /** The run that is compared, and the one that it is compared with. */
+  run: Run
+  base: Run
+}
+
+export interface Ratio {
+  /** Of the medians. */
+  ratio: number
+  /** Of the pairs. */
+  least: number
+  most: number
+  value: number
+  baseValue: number
+}
+
+/** Beyond this share of the machine a run says more of others than of the system. */
+export const MAX_FOREIGN_SHARE = 0.4
+
+/** The pairs of two systems in a row, and how many were dropped. */
+export function pairRuns(
+  runs: readonly Run[],
+  row: string,
+  system: Run['system'],
+  base: Run['system'],
+): { pairs: Pair[]; dropped: number } {
+  const ofRow = runs.filter(run => run.row === row)
+  const all = ofRow
+    .filter(run => run.system === system)
+    .flatMap(run => {
+      const other = ofRow.find(each => each.system === base && each.round === run.round)
+      return other === undefined ? [] : [{ round: run.round, run, base: other }]
+    })
+  const pairs = all.filter(({ run, base }) => Math.max(run.foreignShare, base.foreignShare) <= MAX_FOREIGN_SHARE)
+  return { pairs, dropped: all.length - pairs.length }
+}
+
+/** Undefined if no pair has the figure. */
+export function ratioOf(pairs: readonly Pair[], figure: Figure): Ratio | undefined {
+  const values = pairs.flatMap(({ run, base }) => {
+    const [value, baseValue] = [valueOf(run, figure), valueOf(base, figure)]
+    return value === undefined || baseValue === undefined || baseValue === 0 ? [] : [{ value, baseValue }]
+  })
+  if (values.length === 0) return undefined
+  const ratios = values.map(({ value, baseValue }) => value / baseValue)
+  const value = medianOf(values.map(each => each.value))
+  const baseValue = medianOf(values.map(each => each.baseValue))
+  return { ratio: value / baseValue, least: Math.min(...ratios), most: Math.max(...ratios), value, baseValue }
+}
+
+/** Of the runs of a system in a row, without those that others disturbed; undefined if none has the figure. */
+export function medianFigure(runs: readonly Run[], row: string, system: Run['system'], figure: Figure): number | undefined {
+  const values = runs
+    .filter(run => run.row === row && run.system === system && run.foreignShare <= MAX_FOREIGN_SHARE)
+    .flatMap(run => valueOf(run, figure) ?? [])
+  return values.length === 0 ? undefined : medianOf(values)
+}
+
+/** What was reached of a goal, and whether that is enough; undefined if it was not measured. */
+export function checkGoal(runs: readonly Run[], row: string, goal: Goal): { reached: number; isMet: boolean } | undefined {
+  const reached =
+    goal.of === 'ratio'
+      ? ratioOf(pairRuns(runs, row, 'sluice', 'kafka').pairs, goal.figure)?.ratio
+      : medianFigure(runs, row, 'sluice', goal.figure)
+  if (reached === undefined) return undefined
+  return { reached, isMet: reached <= (goal.atMost ?? Infinity) && reached >= (goal.atLeast ?? -Infinity) }
+}

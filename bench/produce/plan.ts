@@ -1,0 +1,29 @@
+/** Which runs there are, in which order: row by row, round by round, the systems in turns. */
+import { type Row } from './rows.ts'
+import { type Run } from './runs.ts'
+
+export interface PlannedRun {
+  row: Row
+  round: number
+  system: Run['system']
+}
+
+/** Rows that need the same servers and the same memory stand together, so that both change seldom. */
+export function sortRows(rows: readonly Row[]): Row[] {
+  const rank = ({ kind, state, keyKind }: Row): number =>
+    (keyKind === 'rsa' ? 4 : 0) + (state === 'steady' ? 2 : 0) + (kind === 'load' ? 0 : 1)
+  return [...rows].sort((a, b) => rank(a) - rank(b))
+}
+
+/**
+ * The runs of a row. Kafka that syncs each append has one in all, since it takes long and says little more each time; the limit has one in
+ * each round, beside sluice's.
+ */
+export function planRow(row: Row, rounds: number, systems: readonly Run['system'][]): PlannedRun[] {
+  const all: readonly Run['system'][] = row.limitBytes === undefined ? systems : [...systems, 'limit']
+  return Array.from({ length: rounds }, (_, index) => index + 1).flatMap(round =>
+    all
+      .filter(system => system !== 'kafka-synced' || (round === 1 && row.kind === 'load'))
+      .map(system => ({ row, round, system })),
+  )
+}

@@ -1,0 +1,112 @@
+/**
+ * The results on disk: a file with a line of JSON for the machine, and one for each run as it ends, so that what was interrupted can go on.
+ */
+import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type Latency } from '../load/generator.ts'
+import { type System } from './rows.ts'
+
+/** What the numbers are of. */
+export interface Machine {
+  kind: 'machine'
+  startedAt: string
+  cpu: string
+  cores: number
+  memoryGb: number
+  system: string
+  node: string
+  java: string
+  kafka: string
+  /** A short run, to see that things work. */
+  isQuick: boolean
+}
+
+/** One load on one system. CPU is user and kernel time of all threads; MB are 10⁶ bytes, GB 10⁹, of record values. */
+export interface Run {
+  kind: 'run'
+  row: string
+  round: number
+  /** `limit` is TLS alone. */
+  system: System | 'limit'
+  at: string
+  tls: string
+  seconds: number
+  requests: number
+  records: number
+  payloadBytes: number
+  wireBytes: number
+  ackMs?: Latency
+  /** Of the process that acknowledges. */
+  cpuSeconds: number
+  kernelSeconds: number
+  residentMb: number
+  peakMb: number
+  /** Of all its processes, until everything is stored. */
+  treeCpuSeconds: number
+  treePeakMb: number
+  /** What programs that have nothing to do with it used, as a share of the machine. */
+  foreignShare: number
+  freeMemoryMb: number
+  startSeconds?: number
+  connectionKb?: number
+  /** What TLS alone would have taken, measured in the same round, as a share of what this took. */
+  limitShare?: number
+}
+
+export interface Results {
+  machine: Machine
+  runs: Run[]
+}
+
+/** Reads a file of results; undefined if there is none. A line that was cut off as it was written is left out. */
+export function readResults(file: string): Results | undefined {
+  if (!existsSync(file)) return undefined
+  const results: { machine?: Machine; runs: Run[] } = { runs: [] }
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    const read = parse(line)
+    if (read?.kind === 'machine') results.machine = read
+    else if (read?.kind === 'run') results.runs.push(read)
+  }
+  return results.machine === undefined ? undefined : { machine: results.machine, runs: withLimits(results.runs) }
+}
+
+export class ResultFile {
+  readonly #file: string
+  readonly runs: Run[]
+
+  /** Goes on with a file that is there if `isResumed`, else begins anew. */
+  constructor(file: string, machine: Machine, isResumed: boolean) {
+    this.#file = file
+    this.runs = isResumed ? (readResults(file)?.runs ?? []) : []
+    mkdirSync(dirname(file), { recursive: true })
+    if (!isResumed || !existsSync(file)) writeFileSync(file, '')
+    // After what was cut off.
+    appendFileSync(file, `\n${JSON.stringify(machine)}\n`)
+  }
+
+  add(run: Run): void {
+    this.runs.push(run)
+    appendFileSync(this.#file, `${JSON.stringify(run)}\n`)
+  }
+
+  has(row: string, round: number, system: Run['system']): boolean {
+    return this.runs.some(run => run.row === row && run.round === round && run.system === system)
+  }
+}
+
+/** Sets each run of sluice beside the limit of its round: bytes on the wire cost TLS the same, whatever they hold. */
+export function withLimits(runs: readonly Run[]): Run[] {
+  return runs.map(run => {
+    const limit = runs.find(({ row, round, system }) => system === 'limit' && row === run.row && round === run.round)
+    if (limit === undefined || run.system !== 'sluice' || run.wireBytes === 0) return run
+    return { ...run, limitShare: limit.cpuSeconds / limit.wireBytes / (run.cpuSeconds / run.wireBytes) }
+  })
+}
+
+function parse(line: string): Machine | Run | undefined {
+  try {
+    return JSON.parse(line) as Machine | Run
+  } catch {
+    return undefined
+  }
+}

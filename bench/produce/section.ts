@@ -1,0 +1,168 @@
+/** The comparison with Kafka in docs/performance.md. */
+import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { plotBars, type BarPanel } from '../../tools/plot/bars.ts'
+import { formatNumber, formatTable, type Section } from '../report/markdown.ts'
+import { figures, type Figure } from './figures.ts'
+import { MAX_FOREIGN_SHARE, medianFigure, pairRuns, ratioOf } from './pairs.ts'
+import { rows as allRows, type Row } from './rows.ts'
+import { readResults, type Machine, type Results, type Run } from './runs.ts'
+import {
+  describeLosses,
+  formatGoals,
+  formatMemory,
+  formatRatio,
+  formatRecord,
+  formatSpread,
+  measuredRows,
+  SYSTEM_NAMES,
+} from './tables.ts'
+
+/** Beyond a tenth, versions of Node differ. */
+const NODE_DIFFERENCE = 0.1
+
+/** Made of the results of the oldest Node that was measured; those of newer ones are compared with it. */
+export function makeProduceSection(directory: string): Section | undefined {
+  const [results, ...others] = findResults(directory)
+  if (results === undefined) return undefined
+  const { machine, runs } = results
+  const rows = measuredRows(runs, allRows)
+  const losses = describeLosses(runs, rows)
+  const parts = [
+    '## Taking logs, beside Apache Kafka',
+    describeComparison(machine, runs),
+    formatGoals(runs, rows),
+    '_ratio_ is that of the medians, sluice to Kafka as shipped, and _of pairs_ the least and the greatest ratio of two runs that stood side by ' +
+      'side. _of the limit_ is what TLS alone takes in Node, as a share of what sluice takes.',
+    formatMemory(runs, rows),
+    '![CPU](performance/produce-cpu.svg)',
+    ...(rows.some(isOpen) ? ['![Latency](performance/produce-latency.svg)'] : []),
+    '### Where sluice is behind',
+    losses.length === 0 ? 'Nowhere, among what was measured.' : losses.map(loss => `- ${loss}`).join('\n'),
+    ...describeSynced(runs, rows),
+    ...describeNodes(results, others, rows),
+    '### For the record',
+    '_What the rows are:_',
+    rows.map(({ name, about }) => `- \`${name}\`: ${about}`).join('\n'),
+    formatRecord(runs, rows),
+  ]
+  return {
+    markdown: `${parts.join('\n\n')}\n`,
+    drawings: {
+      'produce-cpu.svg': plotCpu(runs, rows),
+      ...(rows.some(isOpen) ? { 'produce-latency.svg': plotLatency(runs, rows) } : {}),
+    },
+  }
+}
+
+function findResults(directory: string): Results[] {
+  const names = existsSync(directory) ? readdirSync(directory).filter(name => /^produce-node\d+\.jsonl$/.test(name)) : []
+  const major = (name: string): number => Number(/\d+/.exec(name)![0])
+  return names.sort((a, b) => major(a) - major(b)).flatMap(name => readResults(join(directory, name)) ?? [])
+}
+
+function describeComparison(machine: Machine, runs: readonly Run[]): string {
+  const ciphers = [...new Set(runs.flatMap(({ tls }) => (tls === '' ? [] : [tls])))]
+  const foreign = runs.map(({ foreignShare }) => foreignShare).sort((a, b) => a - b)
+  const shareOf = (share: number): string => `${Math.round(share * 100)} %`
+  return [
+    `Apache Kafka ${machine.kafka}, one broker with the settings and the Java flags of its release, has acknowledged a log when the ` +
+      'operating system has it. _Kafka, synced_ is the same with `log.flush.interval.messages=1`. Sluice acknowledges what is on disk, always. All ' +
+      'have the same certificate, eight partitions or shards and one load generator, with requests made ahead of time; `acks=all`. Kafka ' +
+      'decompresses what it is sent to check it, and sluice checks the checksum: it decompresses in the indexer, which rows named ' +
+      '_indexing_ include and the others do not, nor Kafka. Rows named _steady_ run with the page cache full, as on a machine that has run ' +
+      'for a while, the others with memory free.',
+    formatTable(
+      ['', ''],
+      [
+        ['machine', `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGb} GB, ${machine.system}`],
+        ['Node', machine.node],
+        ['Java', machine.java],
+        ['TLS', ciphers.join('; ')],
+        ['measured', machine.startedAt.slice(0, 10)],
+        [
+          'other programs',
+          `took ${shareOf(foreign[Math.floor(foreign.length / 2)] ?? 0)} of the machine in the median, ${shareOf(foreign.at(-1) ?? 0)} at ` +
+            `most; pairs above ${shareOf(MAX_FOREIGN_SHARE)} are dropped`,
+        ],
+      ],
+    ),
+  ].join('\n\n')
+}
+
+function describeSynced(runs: readonly Run[], rows: readonly Row[]): string[] {
+  const lines = rows.flatMap(row => {
+    const ratio = ratioOf(pairRuns(runs, row.name, 'sluice', 'kafka-synced').pairs, row.figure)
+    if (ratio === undefined) return []
+    const { baseValue, value } = ratio
+    return [
+      [`\`${row.name}\``, figures[row.figure].title, formatNumber(baseValue), formatNumber(value), formatRatio(ratio.ratio)],
+    ]
+  })
+  if (lines.length === 0) return []
+  return [
+    '### Beside a Kafka that syncs',
+    'One run each. Kafka syncs every append by itself, sluice syncs once for all that wait: the factor says what that is worth.',
+    formatTable(['row', 'what', 'Kafka, synced', 'sluice', 'ratio'], lines),
+  ]
+}
+
+/** Ratios to Kafka, since machines differ between two runs of the benchmark. */
+function describeNodes(results: Results, others: readonly Results[], rows: readonly Row[]): string[] {
+  const [first] = others
+  if (first === undefined) return []
+  const ratioIn = ({ runs }: Results, { name, figure }: Row) => ratioOf(pairRuns(runs, name, 'sluice', 'kafka').pairs, figure)
+  const text = others.flatMap(other => {
+    const compared = rows.flatMap(row => {
+      const [ratio, otherRatio] = [ratioIn(results, row), ratioIn(other, row)]
+      return ratio === undefined || otherRatio === undefined ? [] : [{ row, ratio, otherRatio }]
+    })
+    const different = compared.filter(({ ratio, otherRatio }) => Math.abs(otherRatio.ratio / ratio.ratio - 1) > NODE_DIFFERENCE)
+    const { node } = other.machine
+    if (different.length === 0)
+      return [`Node ${node} is within a tenth of Node ${results.machine.node} in all of ${compared.length} rows.`]
+    const lines = different.map(({ row, ratio, otherRatio }) => [
+      `\`${row.name}\``,
+      figures[row.figure].title,
+      `${formatRatio(ratio.ratio)} (${formatSpread(ratio)})`,
+      `${formatRatio(otherRatio.ratio)} (${formatSpread(otherRatio)})`,
+    ])
+    return [
+      `The ratio to Kafka differs by more than a tenth in ${different.length} of ${compared.length} rows:`,
+      formatTable(['row', 'what', results.machine.node, node], lines),
+    ]
+  })
+  return ['### Other versions of Node', ...text]
+}
+
+function isOpen({ load }: Row): boolean {
+  return load.rate !== undefined
+}
+
+const systems = ['kafka', 'kafka-synced', 'sluice', 'limit'] as const
+
+function panelOf(title: string, figure: Figure, runs: readonly Run[], rows: readonly Row[]): BarPanel[] {
+  const shown = systems.filter(system => runs.some(run => run.system === system && rows.some(({ name }) => name === run.row)))
+  const groups = rows.map(({ name }) => ({ name, values: shown.map(system => medianFigure(runs, name, system, figure)) }))
+  if (groups.length === 0) return []
+  return [{ title, unit: figures[figure].title, systems: shown.map(system => SYSTEM_NAMES[system]), groups }]
+}
+
+function plotCpu(runs: readonly Run[], rows: readonly Row[]): string {
+  const of = (figure: Figure): Row[] => rows.filter(row => row.figure === figure && row.kind === 'load')
+  return plotBars({
+    title: 'CPU of the process that acknowledges',
+    panels: [
+      ...panelOf('By the size of logs', 'cpuPerGb', runs, of('cpuPerGb')),
+      ...panelOf('By request', 'cpuPerRequest', runs, of('cpuPerRequest')),
+    ],
+  })
+}
+
+function plotLatency(runs: readonly Run[], rows: readonly Row[]): string {
+  const open = rows.filter(isOpen)
+  return plotBars({
+    title: 'From the moment that a log was due to its acknowledgement, 5 ms of waiting for others included',
+    panels: [...panelOf('Half of the logs', 'ackP50', runs, open), ...panelOf('99 of 100 logs', 'ackP99', runs, open)],
+  })
+}

@@ -1,0 +1,177 @@
+/** The results as tables: what was reached of each goal, and every figure of every system. */
+import { formatNumber, formatTable } from '../report/markdown.ts'
+import { figures, type Figure } from './figures.ts'
+import { checkGoal, medianFigure, pairRuns, ratioOf, type Ratio } from './pairs.ts'
+import { MEMORY_GOAL, type Goal, type Row } from './rows.ts'
+import { withLimits, type Results, type Run } from './runs.ts'
+
+export const SYSTEM_NAMES: Record<Run['system'], string> = {
+  kafka: 'Kafka',
+  'kafka-synced': 'Kafka, synced',
+  sluice: 'sluice',
+  limit: 'TLS alone',
+}
+
+const loadFigures: readonly Figure[] = [
+  'cpuPerGb',
+  'cpuPerMillion',
+  'cpuPerRequest',
+  'requests',
+  'megabytes',
+  'ackP50',
+  'ackP99',
+  'ackP999',
+  'memory',
+  'peakMemory',
+]
+const figuresOfKind: Record<Row['kind'], readonly Figure[]> = {
+  load: loadFigures,
+  idle: ['memory', 'memoryPerConnection'],
+  start: ['startSeconds', 'startCpu', 'memory'],
+}
+
+/** Whether one is better off with more of it. */
+const isGain = new Set<Figure>(['requests', 'megabytes', 'limitShare'])
+
+/** The rows for which there is a run, in the order in which they are described. */
+export function measuredRows(runs: readonly Run[], rows: readonly Row[]): Row[] {
+  return rows.filter(({ name }) => runs.some(run => run.row === name))
+}
+
+/** What is printed at the end of the runs. */
+export function formatSummary({ machine, runs }: Results, rows: readonly Row[]): string {
+  const all = withLimits(runs)
+  const measured = measuredRows(all, rows)
+  const parts = [formatGoals(all, measured), formatMemory(all, measured), formatRecord(all, measured)]
+  if (machine.isQuick) parts.push('Measured in a hurry: not to be quoted.')
+  return `\n${parts.join('\n\n')}\n`
+}
+
+/** A line for each goal, and for each row that has none but to be measured. */
+export function formatGoals(runs: readonly Run[], rows: readonly Row[]): string {
+  const header = ['row', 'what', 'Kafka', 'sluice', 'ratio', 'of pairs', 'pairs', 'goal', 'met']
+  const lines = rows.flatMap(row => {
+    const own: (Goal | undefined)[] = row.goals.filter(goal => goal.figure !== MEMORY_GOAL.figure)
+    return (own.length === 0 ? [undefined] : own).map(goal => formatGoal(runs, row, goal))
+  })
+  return formatTable(header, lines)
+}
+
+function formatGoal(runs: readonly Run[], row: Row, goal: Goal | undefined): string[] {
+  const figure = goal?.figure ?? row.figure
+  const { pairs, dropped } = pairRuns(runs, row.name, 'sluice', 'kafka')
+  const ratio = ratioOf(pairs, figure)
+  const reached = goal === undefined ? undefined : checkGoal(runs, row.name, goal)
+  return [
+    `\`${row.name}\``,
+    figures[figure].title,
+    formatNumber(ratio?.baseValue ?? medianFigure(runs, row.name, 'kafka', figure)),
+    formatFigure(figure, ratio?.value ?? medianFigure(runs, row.name, 'sluice', figure)),
+    formatRatio(ratio?.ratio),
+    formatSpread(ratio),
+    `${pairs.length}${dropped === 0 ? '' : `, ${dropped} dropped`}`,
+    goal === undefined ? '' : formatBound(goal),
+    reached === undefined ? '' : reached.isMet ? 'yes' : '**no**',
+  ]
+}
+
+/** The memory of the acknowledging process has one goal, whatever the load. */
+export function formatMemory(runs: readonly Run[], rows: readonly Row[]): string {
+  const [heaviest] = rows
+    .flatMap(({ name }) => {
+      const value = medianFigure(runs, name, 'sluice', MEMORY_GOAL.figure)
+      return value === undefined ? [] : [{ name, value }]
+    })
+    .sort((a, b) => b.value - a.value)
+  if (heaviest === undefined) return 'The memory of sluice was not measured.'
+  const { name, value } = heaviest
+  const kafka = Math.max(0, ...rows.flatMap(row => medianFigure(runs, row.name, 'kafka', MEMORY_GOAL.figure) ?? []))
+  return (
+    `The process that acknowledges held ${formatNumber(value)} MB at most, by the end of \`${name}\`; the goal is at most ` +
+    `${MEMORY_GOAL.atMost} MB: ${value <= MEMORY_GOAL.atMost! ? 'met' : '**missed**'}.` +
+    (kafka === 0 ? '' : ` Kafka held ${formatNumber(kafka)} MB.`)
+  )
+}
+
+/** Medians of all runs that others did not disturb. */
+export function formatRecord(runs: readonly Run[], rows: readonly Row[]): string {
+  const tables = (['load', 'idle', 'start'] as const).flatMap(kind => {
+    const ofKind = rows.filter(row => row.kind === kind)
+    if (ofKind.length === 0) return []
+    const lines = ofKind.flatMap(({ name }) =>
+      systemsIn(runs, name).map(system => [
+        `\`${name}\``,
+        SYSTEM_NAMES[system],
+        ...figuresOfKind[kind].map(figure => formatNumber(medianFigure(runs, name, system, figure))),
+      ]),
+    )
+    return [formatTable(['row', 'system', ...figuresOfKind[kind].map(figure => figures[figure].title)], lines)]
+  })
+  const indexing = rows.filter(({ isIndexing }) => isIndexing)
+  if (indexing.length > 0) tables.push(formatTrees(runs, indexing))
+  return tables.join('\n\n')
+}
+
+function formatTrees(runs: readonly Run[], rows: readonly Row[]): string {
+  const columns: readonly Figure[] = ['cpuPerGb', 'treeCpuPerGb', 'peakMemory', 'treeMemory']
+  const lines = rows.flatMap(({ name }) =>
+    systemsIn(runs, name)
+      .filter(system => system !== 'limit')
+      .map(system => [
+        `\`${name}\``,
+        SYSTEM_NAMES[system],
+        ...columns.map(figure => formatNumber(medianFigure(runs, name, system, figure))),
+      ]),
+  )
+  return formatTable(['row', 'system', ...columns.map(figure => figures[figure].title)], lines)
+}
+
+function systemsIn(runs: readonly Run[], row: string): Run['system'][] {
+  return (['kafka', 'kafka-synced', 'sluice', 'limit'] as const).filter(system =>
+    runs.some(run => run.row === row && run.system === system),
+  )
+}
+
+/** Where sluice is behind Kafka as shipped, or behind its goal, one sentence each. */
+export function describeLosses(runs: readonly Run[], rows: readonly Row[]): string[] {
+  return rows.flatMap(row => {
+    const { pairs } = pairRuns(runs, row.name, 'sluice', 'kafka')
+    const lost = comparedFigures(row).flatMap(figure => {
+      const ratio = ratioOf(pairs, figure)
+      if (ratio === undefined || (isGain.has(figure) ? ratio.ratio >= 1 : ratio.ratio <= 1)) return []
+      return [`\`${row.name}\`: ${figures[figure].title} ${formatRatio(ratio.ratio)} of Kafka's (${formatSpread(ratio)}).`]
+    })
+    const missed = row.goals.flatMap(goal => {
+      const reached = checkGoal(runs, row.name, goal)
+      if (reached === undefined || reached.isMet) return []
+      const value = goal.of === 'ratio' ? formatRatio(reached.reached) : formatFigure(goal.figure, reached.reached)
+      return [`\`${row.name}\`: ${figures[goal.figure].title} ${value}, where the goal is ${formatBound(goal)}.`]
+    })
+    return [...lost, ...missed]
+  })
+}
+
+/** Latency says something in the open loop alone: in the closed one it is what a queue of fixed length makes of the throughput. */
+function comparedFigures({ kind, load, isIndexing }: Row): readonly Figure[] {
+  if (kind === 'idle') return ['memory', 'memoryPerConnection']
+  if (kind === 'start') return ['startSeconds', 'startCpu', 'memory']
+  const speed: readonly Figure[] = load.rate === undefined ? ['requests'] : ['ackP50', 'ackP99', 'ackP999']
+  return ['cpuPerRequest', ...speed, 'peakMemory', ...(isIndexing ? (['treeCpuPerGb', 'treeMemory'] as const) : [])]
+}
+
+export function formatRatio(ratio: number | undefined): string {
+  return ratio === undefined ? '' : ratio.toFixed(2)
+}
+
+export function formatSpread(ratio: Ratio | undefined): string {
+  return ratio === undefined ? '' : `${formatRatio(ratio.least)}–${formatRatio(ratio.most)}`
+}
+
+function formatFigure(figure: Figure, value: number | undefined): string {
+  return figure === 'limitShare' && value !== undefined ? `${Math.round(value * 100)} %` : formatNumber(value)
+}
+
+function formatBound({ figure, of, atMost, atLeast }: Goal): string {
+  const bound = (value: number): string => (of === 'ratio' ? String(value) : formatFigure(figure, value))
+  return atMost === undefined ? `≥ ${bound(atLeast!)}` : `≤ ${bound(atMost)}`
+}

@@ -1,0 +1,6 @@
+/** The sections of docs/performance.md, in their order; each is left out while nothing was measured for it. */
+import { makeProduceSection } from '../produce/section.ts'
+import { type Section } from './markdown.ts'
+
+/** Each looks for its own files in the directory of results. */
+export const sections: readonly ((resultsDirectory: string) => Section | undefined)[] = [makeProduceSection]
