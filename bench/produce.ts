@@ -50,7 +50,11 @@ const { values } = parseArgs({
 const KNOWN_SYSTEMS: readonly System[] = ['kafka', 'kafka-synced', 'sluice']
 
 if (values.list) for (const { name, about } of allRows) console.log(`${name.padEnd(20)}${about}`)
-else await run()
+else
+  await run().catch((error: Error) => {
+    console.error(`The benchmark did not end: ${error.message}`)
+    process.exitCode = 1
+  })
 
 async function run(): Promise<void> {
   const { quick: isQuick } = values

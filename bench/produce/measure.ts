@@ -7,7 +7,7 @@ import { Kafka } from '../load/kafka.ts'
 import { Sluice } from '../load/sluice.ts'
 import { type Row } from './rows.ts'
 import { type Run } from './runs.ts'
-import { QUICK_POOL, type Systems } from './systems.ts'
+import { QUICK_POOL, SETTLE_SECONDS, type Systems } from './systems.ts'
 
 export type Measured = Omit<Run, 'kind' | 'row' | 'round' | 'system' | 'at' | 'freeMemoryMb' | 'limitShare'>
 
@@ -57,7 +57,7 @@ function windowOf({ load, isIndexing }: Row, system: System, isQuick: boolean): 
 
 async function measureIdle(systems: Systems, row: Row, server: Target, isQuick: boolean): Promise<Measured> {
   // Code that all connections share is loaded by the first of them.
-  await systems.load(server, { mode: 'churn', connections: 8, batch: 1000, warmup: 0, duration: isQuick ? 1 : 5 })
+  await systems.load(server, { mode: 'churn', connections: 8, batch: 1000, warmup: SETTLE_SECONDS, duration: isQuick ? 1 : 5 })
   const before = residentBytes(server.pids[0]!)
   const result = await systems.load(server, { ...row.load, warmup: 2, duration: isQuick ? 2 : 8 })
   const measured = measuredOf(result)
@@ -67,7 +67,13 @@ async function measureIdle(systems: Systems, row: Row, server: Target, isQuick: 
 /** From the start of the process to the first batch that is acknowledged. */
 async function measureStart(row: Row, server: Kafka | Sluice): Promise<Measured> {
   if (row.journalBytes > 0)
-    await runLoad(server, { batch: 1_000_000, connections: 4, warmup: 0, duration: START_SECONDS, maxBytes: row.journalBytes })
+    await runLoad(server, {
+      batch: 1_000_000,
+      connections: 4,
+      warmup: SETTLE_SECONDS,
+      duration: START_SECONDS,
+      maxBytes: row.journalBytes,
+    })
   else await runLoad(server, { mode: 'probe', batch: 1000, duration: START_SECONDS })
   if (server instanceof Kafka) await server.stop()
   else await server.server.kill('SIGTERM')
