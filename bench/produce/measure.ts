@@ -50,7 +50,7 @@ function windowOf({ load, isIndexing }: Row, system: System, isQuick: boolean): 
   if (load.rate !== undefined) return isQuick ? { warmup: 1, duration: 3 } : { warmup: 3, duration: 10 }
   if (load.mode === 'churn') return { warmup: 1, duration: isQuick ? 2 : 6, pool }
   // It takes a while to store so much.
-  if (isIndexing) return { duration: 10, maxBytes: isQuick ? 5e7 : 5e8, pool }
+  if (isIndexing) return { duration: 10, maxBytes: isQuick ? 5e7 : 3e8, pool }
   if (isQuick) return { warmup: 0.5, duration: 1.5, maxBytes: bytes, pool }
   return { warmup: 1.5, duration: system === 'kafka-synced' ? 3 : 5, maxBytes: bytes, pool }
 }
@@ -83,16 +83,18 @@ async function measureStart(row: Row, server: Kafka | Sluice): Promise<Measured>
   const result = await probing
   await started
   const pid = server.pids[0]!
-  const measured = measuredOf(result)
-  const residentMb = residentBytes(pid) / MB
+  const treeCpuSeconds = server.pids.reduce((sum, each) => sum + cpuSeconds(each), 0)
   const startSeconds = (result.ended_ms - startedMs) / 1000
   return {
-    ...measured,
+    ...measuredOf(result),
     seconds: startSeconds,
     startSeconds,
     cpuSeconds: cpuSeconds(pid),
-    residentMb,
+    treeCpuSeconds,
+    residentMb: residentBytes(pid) / MB,
     peakMb: peakBytes(pid) / MB,
+    // The generator did not know of the processes.
+    foreignShare: shareOfMachine(result.machine.other_s - treeCpuSeconds, result.seconds),
   }
 }
 
@@ -118,8 +120,12 @@ function measuredOf(result: LoadResult): Measured {
     peakMb: acknowledging?.hwm_mb ?? 0,
     treeCpuSeconds: sum(server => server.cpu_s),
     treePeakMb: sum(server => server.hwm_mb),
-    foreignShare: Math.max(0, result.machine.other_s / (result.seconds * cpus().length)),
+    foreignShare: shareOfMachine(result.machine.other_s, result.seconds),
   }
+}
+
+function shareOfMachine(busySeconds: number, seconds: number): number {
+  return Math.max(0, busySeconds / (seconds * cpus().length))
 }
 
 function residentBytes(pid: number): number {

@@ -94,12 +94,20 @@ export class ResultFile {
   }
 }
 
-/** Sets each run of sluice beside the limit of its round: bytes on the wire cost TLS the same, whatever they hold. */
+/**
+ * Sets each run of sluice beside the limit of its round: bytes on the wire cost TLS the same, whatever they hold. The limit is given as
+ * if its bytes had been the same requests.
+ */
 export function withLimits(runs: readonly Run[]): Run[] {
+  const find = (of: Run, system: Run['system']): Run | undefined =>
+    runs.find(run => run.system === system && run.row === of.row && run.round === of.round && run.wireBytes > 0)
   return runs.map(run => {
-    const limit = runs.find(({ row, round, system }) => system === 'limit' && row === run.row && round === run.round)
-    if (limit === undefined || run.system !== 'sluice' || run.wireBytes === 0) return run
-    return { ...run, limitShare: limit.cpuSeconds / limit.wireBytes / (run.cpuSeconds / run.wireBytes) }
+    const other = run.system === 'sluice' ? find(run, 'limit') : run.system === 'limit' ? find(run, 'sluice') : undefined
+    if (other === undefined || run.wireBytes === 0) return run
+    const scale = run.wireBytes / other.wireBytes
+    if (run.system === 'sluice') return { ...run, limitShare: (other.cpuSeconds * scale) / run.cpuSeconds }
+    const { requests, records, payloadBytes } = other
+    return { ...run, requests: requests * scale, records: records * scale, payloadBytes: payloadBytes * scale }
   })
 }
 

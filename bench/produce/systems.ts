@@ -73,7 +73,8 @@ export class Systems {
     if (system === 'limit') return Sink.start(certificates, node)
     if (system === 'sluice') {
       // A store that never answers, so that what is in the journal stays there.
-      const settings = row.journalBytes > 0 ? { store: { url: 'http://127.0.0.1:1', password: 'none' } } : {}
+      const settings =
+        row.journalBytes > 0 ? { store: { url: 'http://127.0.0.1:1', password: 'none', queryPassword: 'none' } } : {}
       const discard = !row.isIndexing && row.journalBytes === 0
       return Sluice.start({ certificates, node, parent: dataDirectory, discard, settings })
     }
