@@ -185,10 +185,11 @@ function modifiedMs(path) {
   return existsSync(path) ? statSync(path).mtimeMs : 0
 }
 
-/** When anything in a directory was last changed, removed or added. */
+/** When anything in a directory was last changed, removed or added; but not what benchmarks keep and what they measured. */
 function newestMs(directory) {
   let newest = modifiedMs(directory)
   for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    if (entry.name === '.cache' || entry.name === 'results') continue
     const path = `${directory}${sep}${entry.name}`
     newest = Math.max(newest, entry.isDirectory() ? newestMs(path) : modifiedMs(path))
   }

@@ -4,10 +4,11 @@ import { join } from 'node:path'
 import { plotBars, type BarPanel } from '../../tools/plot/bars.ts'
 import { formatNumber, formatTable, type Section } from '../report/markdown.ts'
 import { figures, type Figure } from './figures.ts'
-import { MAX_FOREIGN_SHARE, medianFigure, pairRuns, ratioOf } from './pairs.ts'
+import { medianFigure, pairRuns, ratioOf } from './pairs.ts'
 import { rows as allRows, type Row } from './rows.ts'
 import { readResults, type Machine, type Results, type Run } from './runs.ts'
 import {
+  describeForeign,
   describeLosses,
   formatGoals,
   formatMemory,
@@ -63,8 +64,6 @@ function findResults(directory: string): Results[] {
 
 function describeComparison(machine: Machine, runs: readonly Run[]): string {
   const ciphers = [...new Set(runs.flatMap(({ tls }) => (tls === '' ? [] : [tls])))]
-  const foreign = runs.map(({ foreignShare }) => foreignShare).sort((a, b) => a - b)
-  const shareOf = (share: number): string => `${Math.round(share * 100)} %`
   return [
     `Apache Kafka ${machine.kafka}, one broker with the settings and the Java flags of its release, has acknowledged a log when the ` +
       'operating system has it. _Kafka, synced_ is the same with `log.flush.interval.messages=1`. Sluice acknowledges what is on disk, always. All ' +
@@ -80,11 +79,7 @@ function describeComparison(machine: Machine, runs: readonly Run[]): string {
         ['Java', machine.java],
         ['TLS', ciphers.join('; ')],
         ['measured', machine.startedAt.slice(0, 10)],
-        [
-          'other programs',
-          `took ${shareOf(foreign[Math.floor(foreign.length / 2)] ?? 0)} of the machine in the median, ${shareOf(foreign.at(-1) ?? 0)} at ` +
-            `most; pairs above ${shareOf(MAX_FOREIGN_SHARE)} are dropped`,
-        ],
+        ['other programs', `took ${describeForeign(runs)}`],
       ],
     ),
   ].join('\n\n')

@@ -1,7 +1,8 @@
 /** The results as tables: what was reached of each goal, and every figure of every system. */
 import { formatNumber, formatTable } from '../report/markdown.ts'
 import { figures, type Figure } from './figures.ts'
-import { checkGoal, medianFigure, pairRuns, ratioOf, type Ratio } from './pairs.ts'
+import { medianOf } from '../../test/soak/samples.ts'
+import { checkGoal, MAX_FOREIGN_SHARE, medianFigure, pairRuns, ratioOf, type Ratio } from './pairs.ts'
 import { MEMORY_GOAL, type Goal, type Row } from './rows.ts'
 import { withLimits, type Results, type Run } from './runs.ts'
 
@@ -43,8 +44,19 @@ export function formatSummary({ machine, runs }: Results, rows: readonly Row[]):
   const all = withLimits(runs)
   const measured = measuredRows(all, rows)
   const parts = [formatGoals(all, measured), formatMemory(all, measured), formatRecord(all, measured)]
+  parts.push(`Other programs took ${describeForeign(runs)}.`)
   if (machine.isQuick) parts.push('Measured in a hurry: not to be quoted.')
   return `\n${parts.join('\n\n')}\n`
+}
+
+/** How much of the machine was not for the benchmark. */
+export function describeForeign(runs: readonly Run[]): string {
+  const shares = runs.map(({ foreignShare }) => foreignShare)
+  const percent = (share: number): string => `${Math.round(share * 100)} %`
+  return (
+    `${percent(medianOf(shares))} of the machine in the median run, ${percent(Math.max(...shares))} at most; pairs with more than ` +
+    `${percent(MAX_FOREIGN_SHARE)} are dropped`
+  )
 }
 
 /** A line for each goal, and for each row that has none but to be measured. */
@@ -132,31 +144,36 @@ function systemsIn(runs: readonly Run[], row: string): Run['system'][] {
   )
 }
 
-/** Where sluice is behind Kafka as shipped, or behind its goal, one sentence each. */
+/** Where sluice is behind Kafka as shipped, or behind its goal: a line for each row. */
 export function describeLosses(runs: readonly Run[], rows: readonly Row[]): string[] {
   return rows.flatMap(row => {
     const { pairs } = pairRuns(runs, row.name, 'sluice', 'kafka')
     const lost = comparedFigures(row).flatMap(figure => {
       const ratio = ratioOf(pairs, figure)
       if (ratio === undefined || (isGain.has(figure) ? ratio.ratio >= 1 : ratio.ratio <= 1)) return []
-      return [`\`${row.name}\`: ${figures[figure].title} ${formatRatio(ratio.ratio)} of Kafka's (${formatSpread(ratio)}).`]
+      return [`${figures[figure].title} ${formatRatio(ratio.ratio)} times Kafka's (${formatSpread(ratio)})`]
     })
     const missed = row.goals.flatMap(goal => {
       const reached = checkGoal(runs, row.name, goal)
       if (reached === undefined || reached.isMet) return []
       const value = goal.of === 'ratio' ? formatRatio(reached.reached) : formatFigure(goal.figure, reached.reached)
-      return [`\`${row.name}\`: ${figures[goal.figure].title} ${value}, where the goal is ${formatBound(goal)}.`]
+      return [`${figures[goal.figure].title} ${value}, the goal is ${formatBound(goal)}`]
     })
-    return [...lost, ...missed]
+    return lost.length + missed.length === 0 ? [] : [`\`${row.name}\`: ${[...lost, ...missed].join('; ')}`]
   })
 }
 
 /** Latency says something in the open loop alone: in the closed one it is what a queue of fixed length makes of the throughput. */
-function comparedFigures({ kind, load, isIndexing }: Row): readonly Figure[] {
+function comparedFigures({ kind, load, figure, isIndexing }: Row): readonly Figure[] {
   if (kind === 'idle') return ['memory', 'memoryPerConnection']
   if (kind === 'start') return ['startSeconds', 'startCpu', 'memory']
   const speed: readonly Figure[] = load.rate === undefined ? ['requests'] : ['ackP50', 'ackP99', 'ackP999']
-  return ['cpuPerRequest', ...speed, 'peakMemory', ...(isIndexing ? (['treeCpuPerGb', 'treeMemory'] as const) : [])]
+  return [
+    figure === 'cpuPerGb' ? figure : 'cpuPerRequest',
+    ...speed,
+    'peakMemory',
+    ...(isIndexing ? (['treeCpuPerGb', 'treeMemory'] as const) : []),
+  ]
 }
 
 export function formatRatio(ratio: number | undefined): string {

@@ -12,6 +12,9 @@ what benchmarks have left in \`bench/results/\`; \`npm run bench\` lists them. R
 absolute values are for the record.
 `
 
+/** As that of the other documents. */
+const PRINT_WIDTH = 140
+
 export interface ReportPlaces {
   /** Where the results are. */
   results: string
@@ -27,6 +30,7 @@ export async function writeReport(places: ReportPlaces = { results: resultsDirec
   for (const section of made)
     for (const [name, svg] of Object.entries(section.drawings ?? {})) writeFileSync(join(drawings, name), svg)
   const path = join(places.docs, 'performance.md')
-  const options = { ...(await resolveConfig(join(root, 'docs', 'performance.md'))), filepath: path }
+  const style = await resolveConfig(join(root, 'docs', 'performance.md'))
+  const options = { ...style, filepath: path, proseWrap: 'always', printWidth: PRINT_WIDTH } as const
   writeFileSync(path, await format([HEAD, ...made.map(({ markdown }) => markdown)].join('\n'), options))
 }

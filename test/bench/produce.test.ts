@@ -174,8 +174,8 @@ describe('the results of a benchmark', () => {
       '| `1k` | CPU ms/request | 0.04 | 0.03 | 0.75 | 0.75–0.75 | 2 | ≤ 0.45 | **no** |',
       '| `64k` | CPU s/GB | 7.5 | 1.5 | 0.20 |',
       '| `64k` | CPU s/GB | 0.50 (0.50–0.50) | 0.60 (0.60–0.60) |',
-      '- `64k`: of the limit 53 %, where the goal is ≥ 58 %.',
-      "- `open-10k`: ack p99, ms 2.00 of Kafka's (2.00–2.00).",
+      '- `64k`: of the limit 53 %, the goal is ≥ 58 %',
+      "- `open-10k`: CPU ms/request 2.00 times Kafka's (2.00–2.00); ack p99, ms 2.00 times Kafka's (2.00–2.00); ack p99, ms 2.00, the goal is ≤ 1",
     ])
       assert(lines.includes(line), `${line}\nis not in\n${report}`)
     assert.match(report, /held 310 MB at most, by the end of `1k`; the goal is at most 300 MB: \*\*missed\*\*/)
