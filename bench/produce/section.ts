@@ -135,21 +135,29 @@ function isOpen({ load }: Row): boolean {
 }
 
 const systems = ['kafka', 'kafka-synced', 'sluice', 'limit'] as const
+const systemNames = systems.map(system => SYSTEM_NAMES[system])
 
 function panelOf(title: string, figure: Figure, runs: readonly Run[], rows: readonly Row[]): BarPanel[] {
-  const shown = systems.filter(system => runs.some(run => run.system === system && rows.some(({ name }) => name === run.row)))
-  const groups = rows.map(({ name }) => ({ name, values: shown.map(system => medianFigure(runs, name, system, figure)) }))
-  if (groups.length === 0) return []
-  return [{ title, unit: figures[figure].title, systems: shown.map(system => SYSTEM_NAMES[system]), groups }]
+  const groups = rows.map(({ name }) => ({ name, values: systems.map(system => medianFigure(runs, name, system, figure)) }))
+  return groups.length === 0 ? [] : [{ title, unit: figures[figure].title, groups }]
 }
 
 function plotCpu(runs: readonly Run[], rows: readonly Row[]): string {
-  const of = (figure: Figure): Row[] => rows.filter(row => row.figure === figure && row.kind === 'load')
+  const loads = rows.filter(({ kind }) => kind === 'load')
+  const isChurn = ({ load }: Row): boolean => load.mode === 'churn'
+  const perRequest = loads.filter(row => row.figure === 'cpuPerRequest' && !isChurn(row))
   return plotBars({
     title: 'CPU of the process that acknowledges',
+    systems: systemNames,
     panels: [
-      ...panelOf('By the size of logs', 'cpuPerGb', runs, of('cpuPerGb')),
-      ...panelOf('By request', 'cpuPerRequest', runs, of('cpuPerRequest')),
+      ...panelOf(
+        'Large requests',
+        'cpuPerGb',
+        runs,
+        loads.filter(({ figure }) => figure === 'cpuPerGb'),
+      ),
+      ...panelOf('Small requests', 'cpuPerRequest', runs, perRequest),
+      ...panelOf('Connections with a request each', 'cpuPerRequest', runs, loads.filter(isChurn)),
     ],
   })
 }
@@ -158,6 +166,7 @@ function plotLatency(runs: readonly Run[], rows: readonly Row[]): string {
   const open = rows.filter(isOpen)
   return plotBars({
     title: 'From the moment that a log was due to its acknowledgement, 5 ms of waiting for others included',
+    systems: systemNames,
     panels: [...panelOf('Half of the logs', 'ackP50', runs, open), ...panelOf('99 of 100 logs', 'ackP99', runs, open)],
   })
 }

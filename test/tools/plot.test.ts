@@ -43,7 +43,7 @@ describe('bars', () => {
   ]
 
   it('have a bar for each value that there is, with the value, and a legend', () => {
-    const svg = plotBars({ title: 'CPU', panels: [{ title: 'by row', unit: 's/GB', systems, groups }] })
+    const svg = plotBars({ title: 'CPU', systems, panels: [{ title: 'by row', unit: 's/GB', groups }] })
     assert.equal(svg.match(/<rect x=/g)?.length, 3 + systems.length)
     for (const text of ['CPU', 'by row, s/GB', '64 KB &amp; more', '1 MB', '3.2', 'Kafka', 'sluice'])
       assert(svg.includes(`>${text}</text>`), text)
@@ -51,7 +51,7 @@ describe('bars', () => {
   })
 
   it('are as long as their values say', () => {
-    const svg = plotBars({ title: 'CPU', panels: [{ title: 'by row', unit: 's/GB', systems, groups }] })
+    const svg = plotBars({ title: 'CPU', systems, panels: [{ title: 'by row', unit: 's/GB', groups }] })
     const widths = [...svg.matchAll(/width="([\d.]+)" height="14"/g)].map(([, width]) => Number(width))
     assert.equal(widths.length, 3)
     assert(Math.abs(widths[0]! / widths[1]! - 3.2 / 1.1) < 0.05)
