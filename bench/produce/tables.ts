@@ -90,6 +90,7 @@ function formatGoal(runs: readonly Run[], row: Row, goal: Goal | undefined): str
 /** The memory of the acknowledging process has one goal, whatever the load. */
 export function formatMemory(runs: readonly Run[], rows: readonly Row[]): string {
   const [heaviest] = rows
+    .filter(({ kind }) => kind === 'load')
     .flatMap(({ name }) => {
       const value = medianFigure(runs, name, 'sluice', MEMORY_GOAL.figure)
       return value === undefined ? [] : [{ name, value }]
