@@ -11,6 +11,7 @@ const benchmarks = {
   decoding: 'what it costs to read the values of logs, by format',
   freshness: 'how long it takes until a log that was sent is found',
   connections: 'what connections cost, and what others notice of those that behave badly',
+  micro: 'what each stage on the way to the acknowledgement costs',
   overload: 'what one project notices when another sends too much',
   report: 'writes docs/performance.md from what was measured',
 }
