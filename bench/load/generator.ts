@@ -27,6 +27,8 @@ export const PASSWORD = `${ACCESS_KEY.id}#${ACCESS_KEY.secret}`
 export interface Load {
   mode?: 'produce' | 'churn' | 'idle' | 'probe' | 'stream' | 'delete'
   topic?: string
+  /** More than one: TOPIC-0, TOPIC-1 …, in turn. */
+  topics?: number
   connections?: number
   inflight?: number
   /** Bytes of record values in a request. */

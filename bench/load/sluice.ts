@@ -14,6 +14,8 @@ export interface SluiceOptions {
   /** The Node that runs it; this one if absent. */
   node?: string
   logstores?: readonly string[]
+  /** Of each logstore. */
+  shards?: number
 }
 
 const SHARDS = 8
@@ -29,7 +31,7 @@ export class Sluice implements Target {
 
   /** Starts a server on an empty directory, which `remove` deletes. */
   static async start(options: SluiceOptions): Promise<Sluice> {
-    const { certificates, discard = false, settings = {}, parent, node, logstores = ['bench'] } = options
+    const { certificates, discard = false, settings = {}, parent, node, logstores = ['bench'], shards = SHARDS } = options
     const { ca, cert, key } = certificates
     const server = await Server.start({
       settings: {
@@ -43,7 +45,7 @@ export class Sluice implements Target {
       ...(parent === undefined ? {} : { parent }),
       ...(node === undefined ? {} : { node }),
     })
-    for (const logstore of logstores) await server.createLogstore(`${USER}/${logstore}`, { shards: SHARDS })
+    for (const logstore of logstores) await server.createLogstore(`${USER}/${logstore}`, { shards })
     await server.createKey(USER, ACCESS_KEY)
     // With a store of somebody's own it is for them to know when that is ready.
     if (!discard && settings['store'] === undefined) await server.whenReady()

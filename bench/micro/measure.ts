@@ -1,4 +1,5 @@
 /** What a step costs this process: its CPU with all threads, and the memory that it allocates. */
+import { medianOf } from '../../test/soak/samples.ts'
 
 export interface Measured {
   ns: number
@@ -24,7 +25,7 @@ export function measureStep(step: () => void, { isQuick = false } = {}): Measure
     for (let done = 0; done < perRound; done++) step()
     return cpuNs(before) / perRound
   })
-  return { ns: median(rounds), allocatedBytes: measureAllocation(step) }
+  return { ns: medianOf(rounds), allocatedBytes: measureAllocation(step) }
 }
 
 function measureAllocation(step: () => void): number {
@@ -35,7 +36,7 @@ function measureAllocation(step: () => void): number {
       return allocated() - before
     }).filter(bytes => bytes >= 0)
   // A look allocates too.
-  return Math.max(0, Math.round((median(look(step, ALLOCATION_STEPS)) - median(look(() => {}, 1))) / ALLOCATION_STEPS))
+  return Math.max(0, Math.round((medianOf(look(step, ALLOCATION_STEPS)) - medianOf(look(() => {}, 1))) / ALLOCATION_STEPS))
 }
 
 function allocated(): number {
@@ -47,8 +48,4 @@ function allocated(): number {
 export function cpuNs(since: NodeJS.CpuUsage): number {
   const { user, system } = process.cpuUsage(since)
   return (user + system) * 1000
-}
-
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN
 }

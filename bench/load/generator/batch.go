@@ -69,7 +69,7 @@ type producerState struct {
 const correlationAt = 8 // in a frame: length, key, version, then this
 
 // encodeBatch puts values into one record batch and that into a Produce request.
-func encodeBatch(settings *settings, partition int32, values [][]byte, now time.Time, scratch []byte) (batch, []byte) {
+func encodeBatch(settings *settings, topic string, partition int32, values [][]byte, now time.Time, scratch []byte) (batch, []byte) {
 	records := scratch[:0]
 	payload := 0
 	for i, value := range values {
@@ -100,7 +100,7 @@ func encodeBatch(settings *settings, partition int32, values [][]byte, now time.
 	out = binary.BigEndian.AppendUint16(out, 0xffff) // acks: all
 	out = binary.BigEndian.AppendUint32(out, 30_000)
 	out = append(out, 2) // one topic
-	out = append(binary.AppendUvarint(out, uint64(len(settings.topic)+1)), settings.topic...)
+	out = append(binary.AppendUvarint(out, uint64(len(topic)+1)), topic...)
 	out = append(out, 2) // one partition
 	out = binary.BigEndian.AppendUint32(out, uint32(partition))
 	out = binary.AppendUvarint(out, uint64(size+1))
@@ -157,12 +157,12 @@ func takeLines(line lineMaker, size int) [][]byte {
 
 // makePool prepares distinct batches of about size bytes of payload, partition by partition in turn.
 func makePool(settings *settings, line lineMaker, partitions int) []batch {
-	count := min(max(settings.poolBytes/settings.batchBytes, partitions), 1<<16)
+	count := min(max(settings.poolBytes/settings.batchBytes, partitions*max(settings.topics, 1)), 1<<16)
 	count -= count % partitions
 	pool := make([]batch, count)
 	var scratch []byte
 	for i := range pool {
-		pool[i], scratch = encodeBatch(settings, int32(i%partitions), takeLines(line, settings.batchBytes), time.Now(), scratch)
+		pool[i], scratch = encodeBatch(settings, settings.topicOf(i/partitions), int32(i%partitions), takeLines(line, settings.batchBytes), time.Now(), scratch)
 	}
 	return pool
 }

@@ -93,12 +93,13 @@ func supports(versions *kmsg.ApiVersionsResponse, key, version int16) error {
 // partitions waits until the topic has a leader everywhere, creating the topic if the server allows that.
 func (c *connection) partitions(s *settings) (int, error) {
 	var last error
+	name := s.topicOf(0)
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		request := kmsg.NewPtrMetadataRequest()
 		request.Version = 9
 		request.AllowAutoTopicCreation = true
 		topic := kmsg.NewMetadataRequestTopic()
-		topic.Topic = &s.topic
+		topic.Topic = &name
 		request.Topics = append(request.Topics, topic)
 		response, err := c.ask(request)
 		if err != nil {
@@ -115,7 +116,7 @@ func (c *connection) partitions(s *settings) (int, error) {
 			return len(found.Partitions), nil
 		}
 	}
-	return 0, fmt.Errorf("topic %s: %w", s.topic, last)
+	return 0, fmt.Errorf("topic %s: %w", name, last)
 }
 
 // producer asks for the identity of an idempotent producer.

@@ -114,7 +114,7 @@ func probe(s *settings, meter *meter) (*tally, *connection, error) {
 			continue
 		}
 		if _, err = k.partitions(s); err == nil {
-			b, _ := encodeBatch(s, 0, takeLines(line, s.batchBytes), time.Now(), nil)
+			b, _ := encodeBatch(s, s.topicOf(0), 0, takeLines(line, s.batchBytes), time.Now(), nil)
 			k.slots <- struct{}{}
 			if err = k.write(&b, time.Time{}, 0); err == nil {
 				close(k.sent)

@@ -22,7 +22,7 @@ type settings struct {
 	tls                                 *tls.Config
 	codec                               codec
 	codecName                           string
-	connections, inflight               int
+	connections, inflight, topics       int
 	batchBytes, poolBytes               int
 	payload                             string
 	seed                                int64
@@ -30,6 +30,14 @@ type settings struct {
 	linger, warmup, duration            time.Duration
 	maxBytes                            int64
 	idempotent                          bool
+}
+
+// topicOf is the topic of the nth request.
+func (s *settings) topicOf(n int) string {
+	if s.topics <= 1 {
+		return s.topic
+	}
+	return fmt.Sprintf("%s-%d", s.topic, n%s.topics)
 }
 
 // A mode puts its load on the server and has the meter read its clocks at the beginning and at the end of the window. The connection is
@@ -52,6 +60,7 @@ func run() error {
 		"probe (until one batch is acknowledged); stream (bytes over TLS, no protocol); delete (the topic)")
 	flag.StringVar(&s.broker, "broker", "127.0.0.1:10012", "`host:port`; all connections go there")
 	flag.StringVar(&s.topic, "topic", "bench", "made by the server if it makes topics")
+	flag.IntVar(&s.topics, "topics", 1, "more than one: TOPIC-0, TOPIC-1 …, in turn; all have as many partitions as the first")
 	flag.StringVar(&s.user, "user", "demo-project", "of SASL/PLAIN")
 	flag.StringVar(&s.password, "password", "", "of SASL/PLAIN")
 	ca := flag.String("ca", "", "PEM `file` with the certificate authority")

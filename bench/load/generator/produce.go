@@ -136,6 +136,7 @@ func (k *worker) closedLoop(pool []batch, start int) error {
 func (k *worker) openLoop(line lineMaker, partitions int, every time.Duration, random *rand.Rand) error {
 	due := time.Now().Add(time.Duration(random.Int63n(int64(every))))
 	partition := random.Intn(partitions)
+	sent := random.Intn(max(k.settings.topics, 1))
 	var scratch []byte
 	var values [][]byte
 	for !k.window.stop.Load() {
@@ -154,8 +155,9 @@ func (k *worker) openLoop(line lineMaker, partitions int, every time.Duration, r
 			continue
 		}
 		var b batch
-		b, scratch = encodeBatch(k.settings, int32(partition), values, now, scratch)
+		b, scratch = encodeBatch(k.settings, k.settings.topicOf(sent), int32(partition), values, now, scratch)
 		partition = (partition + 1) % partitions
+		sent++
 		if err := k.write(&b, first, every); err != nil {
 			return err
 		}
