@@ -13,6 +13,7 @@ const benchmarks = {
   connections: 'what connections cost, and what others notice of those that behave badly',
   micro: 'what each stage on the way to the acknowledgement costs',
   scale: 'how throughput and CPU grow with connections, logstores, shards, the journal and processes',
+  pipeline: 'from send to searchable, beside Kafka and a bare ClickHouse',
   overload: 'what one project notices when another sends too much',
   report: 'writes docs/performance.md from what was measured',
 }

@@ -137,16 +137,22 @@ export async function indexJournal(journal: BuiltJournal, table: Table, logstore
   }
 }
 
-/** Inserts the rows of one table into another, in large blocks, and waits until they are merged. */
-export async function copyRows(from: Table, to: Table, journal: BuiltJournal): Promise<Cost> {
-  const bytesPerRow = journal.logBytes / journal.rows
-  const entriesPerBlock = Math.floor((Math.min(BLOCK_ROWS, BLOCK_BYTES / bytesPerRow) * journal.entries) / journal.rows)
+/** Inserts the rows of so many entries of one table into another, in large blocks, and waits until they are merged. */
+export async function copyRows(
+  from: Table,
+  to: Table,
+  part: { rows: number; logBytes: number; entries: number },
+  firstEntry = 0,
+): Promise<Cost> {
+  const bytesPerRow = part.logBytes / part.rows
+  const entriesPerBlock = Math.max(1, Math.floor((Math.min(BLOCK_ROWS, BLOCK_BYTES / bytesPerRow) * part.entries) / part.rows))
   const enginePid = to.engine.pid!
   await untilQuiet(enginePid, from.engine.pid!)
   const engineBefore = cpuSeconds(enginePid)
   let seconds = 0
-  for (let entry = 0; entry < journal.entries; entry += Math.max(1, entriesPerBlock)) {
-    const block = await readBlock(from, entry, entry + Math.max(1, entriesPerBlock))
+  const endEntry = firstEntry + part.entries
+  for (let entry = firstEntry; entry < endEntry; entry += entriesPerBlock) {
+    const block = await readBlock(from, entry, Math.min(endEntry, entry + entriesPerBlock))
     const startMs = performance.now()
     await insertBlock(to.clients.service, to.name, block)
     seconds += (performance.now() - startMs) / 1000
@@ -181,7 +187,7 @@ async function insertBlock(client: ClickHouseClient, name: string, block: Buffer
 }
 
 /** Of the parts that a query reads; those that were merged into them stay on disk for some minutes more. */
-async function diskBytes({ clients, name, directory }: Table): Promise<number> {
+export async function diskBytes({ clients, name, directory }: Table): Promise<number> {
   const answer = await clients.service.query({ query: `SELECT DISTINCT _part AS part FROM ${name}`, format: 'JSONEachRow' })
   const active = new Set((await answer.json<{ part: string }>()).map(({ part }) => part))
   const data = join(directory, 'data', 'store')

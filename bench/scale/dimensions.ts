@@ -37,21 +37,17 @@ export interface Dimension {
 
 const CONNECTIONS = 8
 const IN_FLIGHT = 5
-/** So many connections have more than enough under way with one request each. */
-const MANY_CONNECTIONS = 100
 const FILL_BYTES = 1_000_000
 const LONG_SECONDS = 600
 
 export const dimensions: Readonly<Record<string, Dimension>> = {
   connections: {
-    about: 'connections that send at the same time',
+    about: 'connections that each wait for the answer before they send again',
     sizes: [1, 8, 50, 200, 1000, 5000],
     quickSizes: [1, 50, 500],
     extraSeconds: size => 2 + size / 300,
     measure: (size, settings) =>
-      withServers(1, settings, {}, ([server]) =>
-        measureLoad([server!], settings, { connections: size, inflight: size > MANY_CONNECTIONS ? 1 : IN_FLIGHT }),
-      ),
+      withServers(1, settings, {}, ([server]) => measureLoad([server!], settings, { connections: size, inflight: 1 })),
   },
   logstores: {
     about: 'logstores that are written to in turn',
