@@ -14,6 +14,7 @@ import { loadConfig } from '../src/config/load-config.ts'
 import { measureJournal } from './micro/journal.ts'
 import { measureStep, type Measured } from './micro/measure.ts'
 import { buildRequest } from './micro/request.ts'
+import { formatBytes, SUM, WHOLE, type Row } from './micro/rows.ts'
 import { encodeAnswer, makeCheckSteps, makeSteps } from './micro/steps.ts'
 import { CONNECTIONS, Peer, WholeServer } from './micro/tls.ts'
 import { Progress } from './progress.ts'
@@ -34,15 +35,6 @@ const ANSWERS = isQuick ? 20_000 : 100_000
 /** On each connection, and no more bytes than a group of the journal has. */
 const IN_FLIGHT = 5
 const IN_FLIGHT_BYTES = 8_000_000
-
-export interface Row {
-  stage: string
-  requestBytes: number
-  nsPerRequest: number
-  nsPerKilobyte: number
-  /** Null where it cannot be told. */
-  allocatedBytes: number | null
-}
 
 const { journal: config } = loadConfig()
 /** Warm-up included. */
@@ -103,7 +95,7 @@ async function measureSize(bytes: number): Promise<Row[]> {
   const sum = stages.reduce((ns, [, measured]) => ns + measured.ns, 0)
   const perConnection = Math.max(1, Math.floor(inFlight / CONNECTIONS))
   const whole = await server.measure(request, { inFlight: perConnection, seconds: SECONDS })
-  stages.push(['sum', { ns: sum }], ['whole server', whole])
+  stages.push([SUM, { ns: sum }], [WHOLE, whole])
   return stages.map(([stage, measured]) => ({
     stage,
     requestBytes: bytes,
@@ -122,9 +114,4 @@ function tabulate(shown: Row[], cellsOf: (row: Row) => number[], units: string[]
       line[[formatBytes(row.requestBytes), unit].filter(part => part !== '').join(', ')] = cellsOf(row)[index]!
   }
   return table
-}
-
-function formatBytes(bytes: number): string {
-  if (bytes >= 1e6) return `${bytes / 1e6} MB`
-  return `${Math.round(bytes / (bytes % 1024 === 0 ? 1024 : 1000))} KB`
 }

@@ -19,8 +19,9 @@ import { makeBenchCertificates } from './load/certificates.ts'
 import { buildGenerator, type Codec, type Load } from './load/generator.ts'
 import { installKafka } from './load/kafka.ts'
 import { cacheDirectory } from './load/paths.ts'
-import { measureKafka, type KafkaCost } from './pipeline/kafka.ts'
+import { measureKafka } from './pipeline/kafka.ts'
 import { measurePipeline, type PipelineCost, type Plan } from './pipeline/sluice.ts'
+import { makeRow, type PipelineRow } from './pipeline/rows.ts'
 import { Progress } from './progress.ts'
 import { writeResults } from './results.ts'
 
@@ -41,17 +42,6 @@ const times = isQuick
   ? { warmUpSeconds: 4, seconds: 10, freshnessSeconds: 5 }
   : { warmUpSeconds: 10, seconds: 50, freshnessSeconds: 15 }
 const kafkaTimes = isQuick ? { warmUpSeconds: 5, seconds: 3 } : { warmUpSeconds: 20, seconds: 10 }
-
-export interface PipelineRow extends PipelineCost, KafkaCost {
-  payload: string
-  codec: string
-  batchBytes: number
-  bareCpuPerGigabyte: number
-  /** Of all processes of sluice. */
-  treeCpuPerGigabyte: number
-  /** To that of Kafka and the bare engine together. */
-  ratio: number
-}
 
 process.once('SIGINT', () => process.exit(130))
 await buildGenerator()
@@ -88,24 +78,6 @@ else {
 }
 console.error(`written to ${path}`)
 
-function makeRow({ payload, codec, batch }: Plan['load'], cost: PipelineCost, kafka: KafkaCost): PipelineRow {
-  const gigabytes = cost.logBytes / 1e9
-  const { serve, indexer, engine } = cost.cpuSeconds
-  const treeCpuPerGigabyte = (serve + indexer + engine) / gigabytes
-  const bareCpuPerGigabyte = cost.bare.engineCpuSeconds / gigabytes
-  const ratio = treeCpuPerGigabyte / (Math.min(kafka.closedCpuPerGigabyte, kafka.sameRateCpuPerGigabyte) + bareCpuPerGigabyte)
-  return {
-    payload: payload!,
-    codec: codec!,
-    batchBytes: batch,
-    ...cost,
-    ...kafka,
-    bareCpuPerGigabyte,
-    treeCpuPerGigabyte,
-    ratio,
-  }
-}
-
 function formatThroughput(row: PipelineRow): Record<string, string | number> {
   const { payload, rows, logBytes, rowsPerSecond, freshness } = row
   const bytesPerRow = logBytes / rows
@@ -139,5 +111,6 @@ function formatCosts(row: PipelineRow): Record<string, string | number> {
     'Kafka, same rate': round(row.sameRateCpuPerGigabyte),
     'bare engine': round(row.bareCpuPerGigabyte),
     ratio: Number(row.ratio.toFixed(2)),
+    'ratio, same rate': Number(row.sameRateRatio.toFixed(2)),
   }
 }

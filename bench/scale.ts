@@ -23,6 +23,7 @@ import { Progress } from './progress.ts'
 import { writeResults } from './results.ts'
 import { dimensions, type Measurement, type Settings } from './scale/dimensions.ts'
 import { findFreshBound } from './scale/freshness.ts'
+import { type Point, type ScaleRow } from './scale/rows.ts'
 
 const { values } = parseArgs({
   options: {
@@ -45,19 +46,6 @@ const rounds = Number(values.rounds ?? (isQuick ? 1 : 2))
 const FRESHNESS_COUNTS = isQuick ? [1, 20] : [1, 10, 50, 100, 200, 400, 800]
 const FRESHNESS_SECONDS = isQuick ? 8 : 20
 const OTHER_SECONDS = 10
-
-export interface Point extends Measurement {
-  dimension: string
-  size: number
-  /** CPU per request, as a multiple of that at the smallest size. */
-  relativeCpu: number
-  problem?: string
-}
-
-export interface ScaleRow {
-  points: Point[]
-  freshness: Freshness[]
-}
 
 process.once('SIGINT', () => process.exit(130))
 const row: ScaleRow = { points: [], freshness: [] }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { plotBars } from '../../tools/plot/bars.ts'
+import { plotLines } from '../../tools/plot/lines.ts'
 import { ticksUpTo } from '../../tools/plot/svg.ts'
 import { plot, thin, type Point } from '../../tools/plot/time.ts'
 
@@ -55,5 +56,27 @@ describe('bars', () => {
     const widths = [...svg.matchAll(/width="([\d.]+)" height="14"/g)].map(([, width]) => Number(width))
     assert.equal(widths.length, 3)
     assert(Math.abs(widths[0]! / widths[1]! - 3.2 / 1.1) < 0.05)
+  })
+})
+
+describe('lines', () => {
+  it('have a panel each with its own sizes, and one scale', () => {
+    const panelOf = (title: string, values: number[]) => ({
+      title,
+      points: values.map((value, index) => ({ label: `${title} ${index}`, value })),
+    })
+    const svg = plotLines({
+      title: 'Growth',
+      level: 1,
+      panels: [panelOf('a', [1, 2]), panelOf('b', [1, 1]), panelOf('c', [2, 1, 1])],
+    })
+    const heights = [...svg.matchAll(/<circle cx="[\d.]+" cy="([\d.]+)"/g)].map(([, y]) => Number(y))
+    assert.deepEqual(
+      heights.map(y => heights.indexOf(y)),
+      [0, 1, 0, 0, 1, 0, 0],
+    )
+    assert(heights[1]! < heights[0]!)
+    for (const text of ['Growth', 'a', 'b 1', 'c 2']) assert(svg.includes(`>${text}</text>`), text)
+    assert(!/NaN|undefined|Infinity/.test(svg))
   })
 })
