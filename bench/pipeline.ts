@@ -40,7 +40,7 @@ const FRESHNESS_SHARES = [0.5, 0.1]
 const POOL_BYTES = isQuick ? 32e6 : 256e6
 const times = isQuick
   ? { warmUpSeconds: 4, seconds: 10, freshnessSeconds: 5 }
-  : { warmUpSeconds: 10, seconds: 50, freshnessSeconds: 15 }
+  : { warmUpSeconds: 10, seconds: 40, freshnessSeconds: 15 }
 const kafkaTimes = isQuick ? { warmUpSeconds: 5, seconds: 3 } : { warmUpSeconds: 20, seconds: 10 }
 
 process.once('SIGINT', () => process.exit(130))

@@ -1,6 +1,6 @@
 /**
- * The process at the other end of TLS whose CPU is measured: it takes what comes and does nothing with it, or sends small answers.
- * It is asked over the channel that it was forked with.
+ * The process at the other end of TLS whose CPU is measured: it takes what comes and throws it away, at once or when much has
+ * gathered, or sends small answers. It is asked over the channel that it was forked with.
  */
 import { constants } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -10,6 +10,9 @@ import { type FromPeer, type ToPeer } from './messages.ts'
 
 const [certFile, keyFile] = process.argv.slice(2)
 let receivedBytes = 0
+let holdBytes = 0
+let held: Buffer[] = []
+let heldBytes = 0
 const sockets = new Set<TLSSocket>()
 
 // As a listener of the server has them.
@@ -22,7 +25,7 @@ const tls = createServer(
   },
   socket => {
     sockets.add(socket)
-    socket.on('data', chunk => (receivedBytes += chunk.length))
+    socket.on('data', receive)
     socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
   },
@@ -31,12 +34,22 @@ const plain = createPlainServer({ noDelay: true, keepAlive: true }, socket => tl
 plain.listen({ host: '127.0.0.1', port: 0 }, () => tell({ kind: 'port', port: (plain.address() as AddressInfo).port }))
 
 process.on('message', (message: ToPeer) => {
+  if (message.kind === 'hold') return void (holdBytes = message.bytes)
   if (message.kind === 'usage') return tellUsage()
   const answer = Buffer.from(message.answer, 'base64')
   const left = Math.ceil(message.count / sockets.size)
   void Promise.all([...sockets].map(socket => send(socket, answer, left))).then(tellUsage)
 })
 process.on('disconnect', () => process.exit())
+
+function receive(chunk: Buffer): void {
+  receivedBytes += chunk.length
+  held.push(chunk)
+  heldBytes += chunk.length
+  if (heldBytes < holdBytes) return
+  held = []
+  heldBytes = 0
+}
 
 /** One after the other, each a write of its own. */
 async function send(socket: TLSSocket, answer: Buffer, count: number): Promise<void> {

@@ -47,8 +47,9 @@ export class Peer {
     return new Peer(child, sockets, directory)
   }
 
-  /** Sends it requests without a pause, each a write of its own. */
-  async measureReceiving({ frame }: BuiltRequest, seconds: number): Promise<Measured> {
+  /** Sends it requests without a pause, each a write of its own; it keeps so many bytes of them before it lets them go. */
+  async measureReceiving({ frame }: BuiltRequest, seconds: number, holdBytes = 0): Promise<Measured> {
+    this.#tell({ kind: 'hold', bytes: holdBytes })
     let isOver = false
     const sending = this.#sockets.map(async socket => {
       while (!isOver) await new Promise<void>(resolve => socket.write(frame, () => resolve()))
@@ -81,8 +82,12 @@ export class Peer {
 
   async #ask(message: ToPeer): Promise<Usage> {
     const answered = once(this.#process, 'message') as Promise<[Usage]>
-    this.#process.send(message)
+    this.#tell(message)
     return (await answered)[0]
+  }
+
+  #tell(message: ToPeer): void {
+    this.#process.send(message)
   }
 }
 

@@ -62,7 +62,18 @@ function formatRates(rows: readonly PipelineRow[]): string {
 }
 
 function formatCosts(rows: readonly PipelineRow[]): string {
-  const header = ['logs', 'acknowledging', 'indexer', 'engine', 'sluice', 'Kafka', 'Kafka, same rate', 'bare engine', '**ratio**']
+  const header = [
+    'logs',
+    'acknowledging',
+    'indexer',
+    'engine',
+    'sluice',
+    'Kafka',
+    'Kafka, same rate',
+    'bare engine',
+    'ratio',
+    'ratio, same rate',
+  ]
   return formatTable(
     header,
     rows.map(row => {

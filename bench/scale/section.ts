@@ -30,13 +30,15 @@ export function makeScaleSection(directory: string): Section | undefined {
   }
 }
 
+/** Where a line goes up again: one that falls first, as larger groups share a sync, must not hide it. */
 function describeBends(points: readonly Point[]): string {
-  const bent = points.filter(({ relativeCpu }) => relativeCpu > BEND)
-  if (bent.length === 0) return `No line goes above ${BEND}.`
-  const named = bent.map(
-    ({ dimension, size, relativeCpu }) => `${size.toLocaleString('en')} ${dimension}: ${relativeCpu.toFixed(2)}`,
-  )
-  return `Above ${BEND}: ${named.join('; ')}.`
+  const bent = points.flatMap(({ dimension, size, cpuUsPerRequest }) => {
+    const smaller = points.filter(point => point.dimension === dimension && point.size < size)
+    const ratio = cpuUsPerRequest / Math.min(...smaller.map(point => point.cpuUsPerRequest))
+    return ratio > BEND ? [`${size.toLocaleString('en')} ${dimension}: ${ratio.toFixed(2)}`] : []
+  })
+  if (bent.length === 0) return `No size takes more than ${BEND} of the least that a smaller one takes.`
+  return `More than ${BEND} of the least that a smaller size takes: ${bent.join('; ')}.`
 }
 
 function formatPoints(points: readonly Point[]): string {
