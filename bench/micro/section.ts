@@ -35,10 +35,10 @@ export function makeMicroSection(directory: string): Section | undefined {
   const single = stages.filter(stage => stage !== SUM && stage !== WHOLE)
   const drawing = plotBars({
     title: 'CPU of each stage, by the size of requests',
+    systems: ['CPU'],
     panels: sizes.map(bytes => ({
       title: formatBytes(bytes),
       unit: 'µs/request',
-      systems: ['CPU'],
       groups: single.map(stage => ({ name: stage, values: [(find(stage, bytes)?.nsPerRequest ?? 0) / 1000] })),
     })),
   })

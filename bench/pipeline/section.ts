@@ -93,10 +93,10 @@ function describeGoal({ payload, ratio }: PipelineRow): string {
 function plotCosts(rows: readonly PipelineRow[]): string {
   return plotBars({
     title: 'CPU from send to searchable',
+    systems: ['CPU'],
     panels: rows.map(row => ({
       title: `${row.payload}, ${row.codec}`,
       unit: 'CPU s/GB',
-      systems: ['CPU'],
       groups: [
         { name: 'sluice', values: [row.treeCpuPerGigabyte] },
         { name: 'Kafka', values: [Math.min(row.closedCpuPerGigabyte, row.sameRateCpuPerGigabyte)] },
