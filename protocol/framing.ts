@@ -16,8 +16,9 @@ const TLS_HANDSHAKE = 0x16
 const TLS_MAJOR_VERSION = 3
 
 /**
- * Pieces below this size are copied together. A buffer costs some hundred bytes beside its content, so a client that sends
- * single bytes would otherwise hold a hundred times the memory that it is counted for. Whole TLS records are never copied.
+ * Pieces below this size that follow each other are copied together. A buffer costs some hundred bytes beside its content, so a client
+ * that sends single bytes would otherwise hold a hundred times the memory that it is counted for. The end of a request that comes behind
+ * whole TLS records is not copied, nor are those.
  */
 const SMALL_PIECE_BYTES = 512
 const GATHERED_PIECE_BYTES = 4096
@@ -39,6 +40,7 @@ export class FrameReader {
   #gatheredEnd = 0
   /** Where in it the last piece begins, which may be made longer; undefined if the last piece lies elsewhere. */
   #lastPieceStart: number | undefined
+  #isLastSmall = false
 
   constructor(limitBytes: number) {
     this.limitBytes = limitBytes
@@ -65,11 +67,13 @@ export class FrameReader {
   /** Takes what the socket delivered. The buffer belongs to the frame reader from now on. */
   push(chunk: Buffer): void {
     if (chunk.length === 0) return
-    if (chunk.length < SMALL_PIECE_BYTES && this.#bufferedBytes > 0) this.#gather(chunk)
+    const isSmall = chunk.length < SMALL_PIECE_BYTES
+    if (isSmall && this.#isLastSmall && this.#bufferedBytes > 0) this.#gather(chunk)
     else {
       this.#pieces.push(chunk)
       this.#lastPieceStart = undefined
     }
+    this.#isLastSmall = isSmall
     this.#bufferedBytes += chunk.length
   }
 

@@ -17,7 +17,8 @@ export interface KeptClickHouse {
 
 /** Where nothing is to be stored. */
 export const noClickHouse: KeptClickHouse = {
-  ready: () => Promise.reject(sluiceError('STORE_UNAVAILABLE', { problem: 'it is not used, logs are thrown away (store.discard)' })),
+  ready: () =>
+    Promise.reject(sluiceError('STORE_UNAVAILABLE', { problem: 'it is not used, logs are thrown away (store.discard)' })),
   problem: () => undefined,
   close: () => Promise.resolve(),
 }

@@ -118,6 +118,10 @@ describe('loadConfig', () => {
       'store.url has to be the address of a ClickHouse server, as "https://clickhouse.example.com:8443", without user or path',
     ]),
     ['store: { password: 123456 }', 'store.password has to be text in quotes'],
+    [
+      'store: { discard: true, url: "http://host:8123" }',
+      'store.discard throws logs away, and store.url names a server for them; leave one out',
+    ],
     ['store: { password: x }', 'store.password is for a server, and store.url names none'],
     ['store: { cluster: logs }', 'store.cluster is for a server, and store.url names none'],
     [
