@@ -14,6 +14,7 @@ const layers: Readonly<Record<string, number>> = {
   'src/base': 1,
   'src/config': 2,
   'src/decoding': 2,
+  'src/push': 2,
   'src/catalog': 3,
   'src/journal': 4,
   'src/store': 4,

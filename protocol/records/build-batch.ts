@@ -2,11 +2,10 @@
  * Builds batches of format 2, byte for byte as Kafka's producer does where nothing is compressed. For whoever acts as a
  * producer, and for records that came in an older format.
  */
-import { constants, gzipSync } from 'node:zlib'
 import { saturate } from '../int64.ts'
 import { Writer } from '../writer.ts'
 import { ATTRIBUTES_POSITION, BATCH_HEADER_BYTES, BATCH_PREFIX_BYTES, CRC_POSITION } from './batch.ts'
-import { Codec, codecName } from './compression.ts'
+import { Codec, compress } from './compression.ts'
 import { crc32c } from './crc32c.ts'
 
 type Content = string | Uint8Array | null
@@ -21,7 +20,7 @@ export interface RecordInput {
 
 /** What a batch says beside its records. */
 export interface BatchFields {
-  /** `Codec.NONE`, the default, or `Codec.GZIP`. */
+  /** `Codec.NONE` is the default. */
   readonly codec?: number
   /** Attribute bits beside the codec. */
   readonly attributes?: number
@@ -109,11 +108,4 @@ function writeContent(writer: Writer, content: Content): void {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content
   writer.varint(bytes.length)
   writer.raw(bytes)
-}
-
-/** At the fastest level: the event loop waits for it. */
-function compress(codec: number, plain: Buffer): Buffer {
-  if (codec === Codec.NONE) return plain
-  if (codec === Codec.GZIP) return gzipSync(plain, { level: constants.Z_BEST_SPEED })
-  throw new RangeError(`batches are not built with ${codecName(codec)}`)
 }

@@ -5,13 +5,15 @@
  * not measured afterwards; eight kilobytes of gzip can hold eight megabytes, zstd far more. There is no limit on the ratio:
  * honest logs reach 100.
  */
-import { gunzipSync } from 'node:zlib'
+import { constants, gunzipSync, gzipSync } from 'node:zlib'
+import { compressFrameSync } from 'lz4-napi'
+import { compressSync as compressSnappy } from 'snappy'
 import { ErrorCode } from '../error-codes.ts'
 import { BoundedOutput } from './bounded-output.ts'
 import { decompressLz4 } from './lz4.ts'
 import { RecordsError } from './records-error.ts'
 import { decompressSnappy } from './snappy.ts'
-import { decompressZstd } from './zstd.ts'
+import { compressZstd, decompressZstd } from './zstd.ts'
 
 export const Codec = { NONE: 0, GZIP: 1, SNAPPY: 2, LZ4: 3, ZSTD: 4 } as const
 
@@ -54,6 +56,18 @@ export function decompress(codec: number, compressed: Buffer, limitBytes: number
   return output.finish()
 }
 
+/** Whether batches can be compressed with it: zstd needs Node 22.15. */
+export function isCompressor(codec: number): boolean {
+  return compressors.has(codec)
+}
+
+/** At the fastest level: the event loop waits for it. */
+export function compress(codec: number, plain: Buffer): Buffer {
+  const compressor = compressors.get(codec)
+  if (compressor === undefined) throw new RangeError(`batches are not built with ${codecName(codec)}`)
+  return compressor(plain)
+}
+
 /** All members, if there are several. Stricter than Kafka: what follows the last one must be another, or zeros. */
 function gunzip(compressed: Buffer, output: BoundedOutput): void {
   output.add(gunzipSync(compressed, { maxOutputLength: output.leftBytes }))
@@ -69,4 +83,12 @@ const decompressors = new Map<number, (compressed: Buffer, output: BoundedOutput
   [Codec.SNAPPY, decompressSnappy],
   [Codec.LZ4, decompressLz4],
   [Codec.ZSTD, decompressZstd],
+])
+
+const compressors = new Map<number, (plain: Buffer) => Buffer>([
+  [Codec.NONE, plain => plain],
+  [Codec.GZIP, plain => gzipSync(plain, { level: constants.Z_BEST_SPEED })],
+  [Codec.SNAPPY, plain => compressSnappy(plain)],
+  [Codec.LZ4, plain => compressFrameSync(plain)],
+  ...(compressZstd === undefined ? [] : [[Codec.ZSTD, compressZstd] as const]),
 ])

@@ -16,6 +16,9 @@ type NodeDecompress = (
 /** All frames, skippable ones too, which hold nothing. */
 export const decompressZstd = await openDecompressor()
 
+/** Undefined where Node has none. */
+export const compressZstd = (zlib as { zstdCompressSync?: (plain: Buffer) => Buffer }).zstdCompressSync
+
 async function openDecompressor(): Promise<Decompress> {
   const { zstdDecompressSync } = zlib as { zstdDecompressSync?: NodeDecompress }
   if (zstdDecompressSync) return (compressed, output) => decompressFrames(zstdDecompressSync, compressed, output)

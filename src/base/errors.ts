@@ -165,6 +165,7 @@ export const errorKinds = {
     409,
     ({ command }: { command: string }) => `"sluice ${command}" needs a running server, and none runs on this data directory`,
   ),
+  PUSH_FAILED: kind(502, ({ problem }: { problem: string }) => problem),
   SERVER_UNREACHABLE: kind(502, ({ problem }: { problem: string }) => `the running server does not answer: ${problem}`),
 } as const
 

@@ -18,6 +18,7 @@ import { logstoreFieldCommand } from './logstore-field.ts'
 import { logstoreMaskCommand } from './logstore-mask.ts'
 import { logstoreCommand } from './logstore.ts'
 import { projectCommand } from './project.ts'
+import { pushCommand } from './push.ts'
 import { queryCommand } from './query.ts'
 import { restoreCommand } from './restore.ts'
 import { serveCommand } from './serve.ts'
@@ -34,6 +35,7 @@ for (const command of [
   projectCommand(),
   logstoreCommand().addCommand(logstoreFieldCommand()).addCommand(logstoreMaskCommand()),
   keyCommand(),
+  pushCommand(),
   queryCommand(),
   exportCommand(),
   statusCommand(),

@@ -29,18 +29,20 @@ export class Progress {
     this.#describe = describe
   }
 
-  /** May be called as often as one likes. */
+  /** May be called as often as one likes. `of` is Infinity where nobody knows how much there is: then there is no bar. */
   update(done: number, of: number): void {
     if (this.#terminal.isTTY !== true || performance.now() - this.#drawnMs < REDRAW_MS) return
     this.#drawnMs = performance.now()
     const share = of === 0 ? 1 : Math.min(done / of, 1)
-    const bar = '█'.repeat(Math.round(share * BAR_CHARACTERS)).padEnd(BAR_CHARACTERS, '░')
-    this.#terminal.write(`${CLEAR}${this.#doing} ${bar} ${this.#describe(done, of, this.#drawnMs - this.#beganMs)}`)
+    const filled = '█'.repeat(Math.round(share * BAR_CHARACTERS))
+    const bar = of === Infinity ? '' : `${filled.padEnd(BAR_CHARACTERS, '░')} `
+    this.#terminal.write(`${CLEAR}${this.#doing} ${bar}${this.#describe(done, of, this.#drawnMs - this.#beganMs)}`)
   }
 
-  /** Takes the line away. */
+  /** Takes the line away; the next update draws it again. */
   end(): void {
     if (this.#drawnMs !== -Infinity) this.#terminal.write(CLEAR)
+    this.#drawnMs = -Infinity
   }
 }
 
