@@ -5,9 +5,11 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { type KafkaRecord } from '../../protocol/records/records.ts'
-import { createReader, isObject, MAX_PARSED_BYTES, readJson, type Piece, type Reader } from './formats.ts'
+import { createReader, isObject, MAX_PARSED_BYTES, readJson, type Reader } from './formats.ts'
 import { type FormatName, type LogFormat, type Mask } from './log-format.ts'
 import { Masker } from './masks.ts'
+import { beginsAsOtlp } from './otlp-json.ts'
+import { otlpJsonOf } from './otlp-protobuf.ts'
 import { tagOfTime, timeInDocument } from './time.ts'
 
 export interface DecodedLog {
@@ -21,6 +23,7 @@ export interface DecodedLog {
   tags: readonly string[]
 }
 
+const OPEN_BRACE = 0x7b
 const NO_TAGS: readonly string[] = []
 /** The logs of one record are all held at once, each with the key and the headers of the record. */
 const MAX_COPIED_BYTES = 32 * 1024 * 1024
@@ -44,7 +47,18 @@ export class Decoder {
   }
 
   /**
-   * The logs of a record that was masked already; never none. `isJson` asks for JSON whatever the format. What is returned is good
+   * The record with its value as text, where the format is one of bytes: masks look at texts. A value that cannot be read is left
+   * as it came.
+   */
+  unpack(record: KafkaRecord): KafkaRecord {
+    const { value } = record
+    if (this.#name !== 'otlp-protobuf' || value === null || value.length === 0 || value[0] === OPEN_BRACE) return record
+    const json = otlpJsonOf(value)
+    return json === undefined ? record : { ...record, value: json }
+  }
+
+  /**
+   * The logs of a record that was unpacked and masked already; never none. `isJson` asks for JSON whatever the format. What is returned is good
    * until the next call.
    */
   decode(record: KafkaRecord, receivedMs: number, isJson: boolean): readonly DecodedLog[] {
@@ -52,26 +66,30 @@ export class Decoder {
     if (value === null || value.length === 0) return this.#fillSingle(value, '', this.#timeOf(timestamp, receivedMs), receivedMs)
     const tags = isUtf8(value) ? NO_TAGS : ['invalid-utf8']
     const mayBeJson = isJson || this.#name === 'auto' || this.#name === 'json'
-    if (mayBeJson && isObject(value)) {
+    const read = isJson ? readJson : this.#read
+    const isDocument = mayBeJson && isObject(value)
+    const isDivided = !isDocument || (!isJson && this.#name === 'auto' && beginsAsOtlp(value))
+    const pieces = isDivided ? this.#readPieces(read, value, receivedMs) : undefined
+    if (isDocument && pieces === undefined) {
       // The store reads no document that is not UTF-8: it is given one where what is wrong is replaced.
       const fields = tags === NO_TAGS ? '' : repaired(value)
       return this.#fillSingle(value, fields, this.#timeOf(timestamp, receivedMs, value, fields), receivedMs, tags)
     }
-    const pieces = this.#readPieces(isJson ? readJson : this.#read, value, receivedMs)
     if (pieces === undefined) return this.#unread(record, receivedMs, isJson ? 'json' : this.#name, tags)
-    if (pieces.length > 1 && sizeOfRest(record) * pieces.length > MAX_COPIED_BYTES)
+    if (pieces === 'not-divided' || (pieces.length > 1 && sizeOfRest(record) * pieces.length > MAX_COPIED_BYTES))
       return this.#fillSingle(value, '', this.#timeOf(timestamp, receivedMs), receivedMs, [...tags, 'not-divided'])
     return pieces.map(({ bytes, parsed }) => {
       const isUnread = parsed === undefined && !mayBeJson
       const fields = parsed?.document ?? (tags !== NO_TAGS && mayBeJson ? repaired(bytes) : '')
-      const timeMs = this.#timeOf(timestamp, receivedMs, bytes, fields, parsed?.timeMs)
+      const isOwn = parsed?.isTimeOfLog === true && parsed.timeMs !== undefined
+      const timeMs = this.#timeOf(isOwn ? -1 : timestamp, receivedMs, bytes, fields, parsed?.timeMs)
       const ofPiece = isUnread ? [...tags, `not-${this.#name}`] : tags
       return { content: bytes, fields, timeMs, tags: withTimeTag(ofPiece, timeMs, receivedMs) }
     })
   }
 
   /** A parser that fails in whatever way costs no more than what it would have read. */
-  #readPieces(read: Reader, value: Buffer, receivedMs: number): readonly Piece[] | undefined {
+  #readPieces(read: Reader, value: Buffer, receivedMs: number): ReturnType<Reader> {
     try {
       return read(value, receivedMs)
     } catch {

@@ -12,6 +12,7 @@ import { type Parsed, type Parser } from './json-text.ts'
 import { splitLines } from './lines.ts'
 import { type LogFormat } from './log-format.ts'
 import { parseEvidentLogfmt, parseLogfmt } from './logfmt.ts'
+import { beginsAsOtlp, splitOtlp } from './otlp-json.ts'
 import { parseSyslog } from './syslog.ts'
 import { parseXml, splitXml } from './xml.ts'
 
@@ -21,8 +22,11 @@ export interface Piece {
   parsed: Parsed | undefined
 }
 
-/** Reads a value that is not empty: the logs in it; undefined if the value is one log as it came, of which nothing is read. */
-export type Reader = (value: Buffer, receivedMs: number) => readonly Piece[] | undefined
+/**
+ * Reads a value that is not empty: the logs in it; undefined if the value is one log as it came, of which nothing is read. `not-divided`
+ * is one log too, since its logs would take too much memory.
+ */
+export type Reader = (value: Buffer, receivedMs: number) => readonly Piece[] | 'not-divided' | undefined
 
 /** More logs than anybody puts into one record; a record of more stays one log. They all go into one block of rows. */
 const MAX_PIECES = 50_000
@@ -52,6 +56,9 @@ export function createReader(format: LogFormat): Reader {
       return dividing(splitLines, parseCarbon2)
     case 'collectd':
       return dividing(splitLines, parseCollectd)
+    case 'otlp-json':
+    case 'otlp-protobuf':
+      return readOtlp
     case 'csv':
       return dividing(splitCsv, createCsvParser(format.columns ?? []))
     case 'logfmt':
@@ -68,8 +75,11 @@ export function createReader(format: LogFormat): Reader {
   }
 }
 
+/** Protobuf was made JSON before. */
+const readOtlp: Reader = value => splitOtlp(value, MAX_PIECES)
+
 /** An object is read by the store itself, from `content`: nothing is done with it here. */
-export const readJson: Reader = value => {
+export const readJson = (value: Buffer): readonly Piece[] | undefined => {
   if (value[skipBlanks(value, 0)] !== OPEN_BRACKET) return undefined
   return splitArray(value, MAX_PIECES)?.map(bytes => ({ bytes, parsed: undefined }))
 }
@@ -95,11 +105,12 @@ function dividing(split: (value: Buffer, maxPieces: number) => Buffer[] | undefi
 }
 
 /** Decides on the first bytes. Text is not divided: lines are logs only if each is a metric of the same format, with its time. */
-function readAuto(value: Buffer, receivedMs: number): readonly Piece[] | undefined {
+function readAuto(value: Buffer, receivedMs: number): ReturnType<Reader> {
   const begin = skipBlanks(value, 0)
   const first = value[begin]
-  if (first === OPEN_BRACE || first === undefined) return undefined
-  const elements = first === OPEN_BRACKET ? readJson(value, receivedMs) : undefined
+  if (first === OPEN_BRACE) return beginsAsOtlp(value) ? readOtlp(value, receivedMs) : undefined
+  if (first === undefined) return undefined
+  const elements = first === OPEN_BRACKET ? readJson(value) : undefined
   if (elements !== undefined) return elements
   if (first === LESS_THAN) {
     const second = value[begin + 1]!

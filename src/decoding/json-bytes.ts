@@ -56,6 +56,28 @@ export function findMembers(bytes: Buffer, keys: readonly Buffer[]): (Buffer | u
   return found
 }
 
+/** All members of an object, each key as it is written and its value as a view; undefined if the object is broken, or something else. */
+export function listMembers(bytes: Buffer): { key: Buffer; value: Buffer }[] | undefined {
+  const members: { key: Buffer; value: Buffer }[] = []
+  let position = skipBlanks(bytes, 0)
+  if (bytes[position] !== OPEN_BRACE) return undefined
+  position = skipBlanks(bytes, position + 1)
+  if (bytes[position] === CLOSE_BRACE) return skipBlanks(bytes, position + 1) === bytes.length ? members : undefined
+  for (;;) {
+    if (bytes[position] !== QUOTE) return undefined
+    const end = endOfText(bytes, position)
+    const colon = skipBlanks(bytes, end)
+    const begin = skipBlanks(bytes, colon + 1)
+    const valueEnd = endOfValue(bytes, begin)
+    if (bytes[colon] !== COLON || valueEnd === begin || valueEnd > bytes.length) return undefined
+    members.push({ key: bytes.subarray(position, end), value: bytes.subarray(begin, valueEnd) })
+    const next = skipBlanks(bytes, valueEnd)
+    if (bytes[next] === CLOSE_BRACE) return skipBlanks(bytes, next + 1) === bytes.length ? members : undefined
+    if (bytes[next] !== COMMA) return undefined
+    position = skipBlanks(bytes, next + 1)
+  }
+}
+
 /** Whether the text from `begin` to `end`, with its quotation marks, is `key`. */
 function isKey(bytes: Buffer, begin: number, end: number, key: Buffer): boolean {
   if (end - begin - 2 !== key.length) return false

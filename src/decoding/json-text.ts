@@ -8,6 +8,8 @@ export interface Parsed {
   document: string
   /** The time that the log says it has, in milliseconds since 1970; undefined if it says none. */
   timeMs: number | undefined
+  /** That time is the log's own, where the record's is that of the request which brought it among others. */
+  isTimeOfLog?: boolean
 }
 
 /** Reads a log, received at a time in milliseconds since 1970; undefined if it is not in the format. Never throws for what it reads. */

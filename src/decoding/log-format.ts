@@ -10,6 +10,8 @@ export const formatNames = [
   'graphite',
   'carbon2',
   'collectd',
+  'otlp-json',
+  'otlp-protobuf',
   'logfmt',
   'csv',
   'text',

@@ -72,10 +72,11 @@ function* rowsOfBatch(
   }
   try {
     const payload = decompress(batch.codec, bytes.subarray(BATCH_HEADER_BYTES), MAX_DECOMPRESSED_BYTES)
-    for (const record of readRecords(batch, payload)) {
-      if (sizeOf(record) > MAX_RECORD_BYTES) throw new RecordsError(`a record is longer than ${MAX_RECORD_BYTES} bytes`)
+    for (const received of readRecords(batch, payload)) {
+      if (sizeOf(received) > MAX_RECORD_BYTES) throw new RecordsError(`a record is longer than ${MAX_RECORD_BYTES} bytes`)
       row.offset++
       if (row.offset <= storedOffset) continue
+      const record = decoder.unpack(received)
       const masked = masker?.mask(record)
       const { key, headers } = masked?.record ?? record
       row.key = key

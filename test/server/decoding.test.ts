@@ -1,5 +1,6 @@
 /** Formats and masks of a whole server: set with commands, and in effect for the next log. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { openProducer } from '../support/producer.ts'
 import { Server } from '../support/server.ts'
 
@@ -22,7 +23,7 @@ describe('logs of a running server', () => {
 
   after(() => server?.remove())
 
-  async function send(topic: string, values: string[], headers = {}): Promise<void> {
+  async function send(topic: string, values: (string | Buffer)[], headers = {}): Promise<void> {
     const producer = await openProducer(server, { project: 'demo', password })
     await producer.send({ topic, messages: values.map(value => ({ value, headers, partition: 0 })) })
     await producer.disconnect()
@@ -46,6 +47,48 @@ describe('logs of a running server', () => {
       { content: '2,two', fields: '{"id":2,"name":"two"}', tags: [], index: 1 },
       { content: 'a=1 b=x', fields: '{"a":1,"b":"x"}', tags: [], index: 0 },
     ])
+  })
+
+  it('are those of an OTLP request, as protobuf, as JSON and where nothing is said', async () => {
+    const cases = JSON.parse(await readFile('test/fixtures/otlp/requests.json', 'utf8')) as { hex: string; json: object }[]
+    const { hex, json } = cases[0]!
+    const sent: [string, string, Buffer][] = [
+      ['spans', 'otlp-protobuf', Buffer.from(hex, 'hex')],
+      ['spans-json', 'otlp-json', Buffer.from(JSON.stringify(json))],
+      ['spans-auto', 'auto', Buffer.from(JSON.stringify(json))],
+    ]
+    for (const [name, format, value] of sent) {
+      await server.run('logstore', 'create', `demo/${name}`, '--format', format)
+      await send(name, [value])
+      await server.waitForRows(`demo/${name}`, 4)
+      const sql = `
+        SELECT toString(_time) AS time, toUInt32(_index) AS index, _tags AS tags, isValidJSON(content) AS valid,
+          JSONExtractString(content, 'body', 'stringValue') AS body,
+          JSONExtractString(_document, 'resource', 'attributes', 'service.name') AS service,
+          toInt32(JSONExtractInt(_document, 'attributes', 'http.response.status_code')) AS status,
+          JSONExtractString(_document, 'body', 'items', 2) AS second,
+          JSONExtractString(_document, 'traceId') AS trace
+        FROM log ORDER BY _index`
+      const rows = await server.query<Record<string, unknown>>(`demo/${name}`, sql)
+      const shared = { tags: ['late'], valid: 1, second: '' }
+      const trace = '000102030405060708090a0b0c0d0e0f'
+      assert.deepEqual(rows.slice(0, 2), [
+        {
+          time: '2026-01-15 12:00:00.123',
+          index: 0,
+          ...shared,
+          body: 'order "7" is paid\n',
+          service: 'shop',
+          status: 200,
+          trace,
+        },
+        { time: '2026-01-15 12:00:02.123', index: 1, ...shared, body: '', service: 'shop', status: 0, second: 'two', trace: '' },
+      ])
+      assert.deepEqual(
+        rows.map(row => row['body']),
+        ['order "7" is paid\n', '', 'from another scope', 'no resource'],
+      )
+    }
   })
 
   it('are JSON where the topic or a header says so', async () => {

@@ -9,10 +9,10 @@ const text = readFileSync('docs/formats.md', 'utf8')
 describe('docs/formats.md', () => {
   it('has every format in its table', () => {
     const [, table = ''] = /(\n\| format[^]*?)\n\n/.exec(text) ?? []
-    assert.deepEqual([...table.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name).sort(), [...formatNames].sort())
+    assert.deepEqual([...table.matchAll(/^\| `([\w-]+)`/gm)].map(([, name]) => name).sort(), [...formatNames].sort())
   })
 
-  const examples = [...text.matchAll(/```(\w+)(?: (.+))?\n(.+)\n(.+)\n```/g)]
+  const examples = [...text.matchAll(/```([\w-]+)(?: (.+))?\n(.+)\n(.+)\n```/g)]
   it('has examples', () => assert(examples.length >= 10))
 
   for (const [, name, argument, value, fields] of examples)

@@ -23,7 +23,8 @@ export function decode(
   options: Options = {},
 ): DecodedLog[] {
   const decoder = new Decoder(typeof format === 'string' ? { name: format } : format, options.masks ?? [])
-  return decoder.decode(recordOf(value, options.record), RECEIVED_MS, options.isJson ?? false).map(log => ({ ...log }))
+  const record = decoder.unpack(recordOf(value, options.record))
+  return decoder.decode(record, RECEIVED_MS, options.isJson ?? false).map(log => ({ ...log }))
 }
 
 /** What was read of a value that is one log; undefined if nothing was. */
