@@ -31,7 +31,7 @@ const CONNECT_MS = 10_000
 /** How long an answer may take. A server under load slows its clients down by a second or so at a time. */
 const ANSWER_MS = 60_000
 const MAX_ANSWER_BYTES = 16 * 2 ** 20
-/** A session is left before it is over. */
+/** A session is left before it is over; the server counts from a moment before its answer. */
 const SESSION_SHARE = 0.8
 
 interface Waiting {
@@ -107,13 +107,12 @@ export class Connection {
   }
 
   async #authenticate({ project, password }: Destination): Promise<void> {
-    const beganMs = performance.now()
     await this.call(saslHandshakeRequest, saslHandshakeResponse, 1, { mechanism: 'PLAIN' })
     const authBytes = Buffer.from(`\0${project}\0${password}`)
     const answer = await this.call(saslAuthenticateRequest, saslAuthenticateResponse, 1, { authBytes })
     const { errorCode, errorMessage, sessionLifetimeMs } = answer
     if (errorCode !== ErrorCode.NONE) throw sluiceError('PUSH_FAILED', { problem: errorMessage ?? 'the login was refused' })
-    if (sessionLifetimeMs > 0) this.#expiresAtMs = beganMs + SESSION_SHARE * sessionLifetimeMs
+    if (sessionLifetimeMs > 0) this.#expiresAtMs = performance.now() + SESSION_SHARE * sessionLifetimeMs
   }
 
   #read(chunk: Buffer): void {

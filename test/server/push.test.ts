@@ -35,12 +35,15 @@ describe('sluice push', () => {
     return rows.map(({ content }) => content)
   }
 
-  /** A push that goes on by itself; `outcome` resolves at its end. */
-  function start(...args: string[]): { child: ChildProcess; outcome: Promise<Outcome> } {
+  /** A push that goes on by itself; `outcome` resolves at its end, `said` is what it has said of trouble so far. */
+  function start(...args: string[]): { child: ChildProcess; outcome: Promise<Outcome>; said: () => string } {
     const child = spawn(process.execPath, [main, 'push', ...args, '--data', server.data], { cwd: server.directory })
-    const closed = once(child, 'close') as Promise<[number | null]>
-    const outcome = Promise.all([text(child.stdout), text(child.stderr), closed])
-    return { child, outcome: outcome.then(([stdout, stderr, [code]]) => ({ code, stdout, stderr })) }
+    let stdout = ''
+    let stderr = ''
+    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()))
+    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()))
+    const outcome = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }))
+    return { child, outcome, said: () => stderr }
   }
 
   const push = (...args: string[]): Promise<Outcome> => server.cli('push', ...args)
@@ -64,7 +67,7 @@ describe('sluice push', () => {
       '10KiB',
     )
     assert.equal(code, 0, stderr)
-    assert.match(stdout, /^sent 3,000 lines, 3\d\d KiB, in 3\d batches and /)
+    assert.match(stdout, /^sent 3,000 lines, 3\d\d KiB, in \d+ batches and /)
     assert.deepEqual(await readContents('demo/files', 3000), lines)
     assert.deepEqual(await listKeys('demo'), [])
   })
@@ -144,7 +147,8 @@ describe('sluice push', () => {
     assert.deepEqual((await listKeys('demo')).length, 2)
   })
 
-  it('refuses what cannot be sent', async () => {
+  it('refuses what cannot be sent', async function () {
+    this.timeout(200_000)
     await server.createLogstore('demo/odd')
     const expectations: [string[], RegExp][] = [
       [[path('missing.log')], /ENOENT/],
@@ -210,14 +214,15 @@ describe('sluice push', () => {
     assert.deepEqual(await readContents('demo/stopped', sent), lines.slice(0, sent))
   })
 
-  it('gives up at Ctrl-C what no server takes', async () => {
+  it('gives up at Ctrl-C what no server takes', async function () {
+    this.timeout(200_000)
     await server.createLogstore('demo/given-up')
-    const { child, outcome } = start('demo/given-up')
+    const { child, outcome, said } = start('demo/given-up')
     child.stdin!.write('stored\n')
     await server.waitForRows('demo/given-up', 1)
     await server.kill('SIGKILL')
     child.stdin!.write('lost\n')
-    await until('trouble', () => once(child.stderr!, 'data').then(() => true))
+    await until('trouble', () => said().includes('; trying again'))
     child.kill('SIGINT')
     const { code, stdout } = await outcome
     assert.equal(code, 1)
