@@ -11,6 +11,7 @@ const MB = 1e6
 const LEFT_BYTES = 500 * MB
 /** How much must be free in the fresh state, as a share of all memory. */
 const FRESH_SHARE = 0.25
+const MAX_PASSES = 10
 const BLOCK = Buffer.alloc(4 * 1024 * 1024)
 
 export class PageCache {
@@ -36,10 +37,13 @@ export class PageCache {
     await rm(this.#path, { force: true })
   }
 
-  /** Reads as many new bytes as memory is free: those that were read before are there still. */
+  /**
+   * Reads as many new bytes as memory is free: those that were read before are there still. Where the system gives pages up by itself
+   * that would have no end.
+   */
   async #fill(): Promise<void> {
     this.#file ??= await open(this.#path, 'w+')
-    for (;;) {
+    for (let passes = 0; passes < MAX_PASSES; passes++) {
       const { freeBytes } = await readMemory()
       const missing = freeBytes - LEFT_BYTES
       if (missing < LEFT_BYTES / 2) return
