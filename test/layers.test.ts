@@ -12,6 +12,7 @@ const layers: Readonly<Record<string, number>> = {
   protocol: 0,
   certs: 0,
   'src/base': 1,
+  'src/agents': 2,
   'src/config': 2,
   'src/decoding': 2,
   'src/push': 2,

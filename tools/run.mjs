@@ -55,6 +55,11 @@ const tasks = {
     isBuilt: true,
     run: () => load('tools/update-golden.mjs', []),
   },
+  docs: {
+    about: 'write the pages about agents anew',
+    isBuilt: true,
+    run: () => load('dist/tools/agent-docs.js', []),
+  },
   'test:nodes': {
     about: 'all tests on several versions of Node',
     isBuilt: true,

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import { CertificateError } from '../../certs/development.ts'
 import { isSystemError, SluiceError } from '../base/errors.ts'
+import { agentConfigCommand } from './agent-config.ts'
 import { backupCommand } from './backup.ts'
 import { certsCommand } from './certs.ts'
 import { doctorCommand } from './doctor.ts'
@@ -36,6 +37,7 @@ for (const command of [
   logstoreCommand().addCommand(logstoreFieldCommand()).addCommand(logstoreMaskCommand()),
   keyCommand(),
   pushCommand(),
+  agentConfigCommand(),
   queryCommand(),
   exportCommand(),
   statusCommand(),
