@@ -92,8 +92,8 @@ function formatErrors(): string {
 
 # Errors
 
-What agents say when logs do not arrive, why, and what to do. The log of the server has a line for each of these, with the reason;
-\`sluice doctor\` looks at ports and certificates, and \`sluice dump\` records what goes over the wire.
+What agents say when logs do not arrive, why, and what to do. Some say nothing: then the log of the server names each client with a wrong
+access key, \`sluice doctor\` looks at ports and certificates, and \`sluice dump\` records what goes over the wire.
 
 ${common.join('\n')}
 ## Others

@@ -59,5 +59,5 @@ export const apisix: Agent = {
     unreachable: 'all brokers failed in fetch topic metadata',
     certificate: 'failed to do SSL handshake: 20: unable to get local issuer certificate',
   },
-  then: 'The batch is tried three times, then dropped. Which of the causes it is, the log says at the level `info` only, and the log of sluice.',
+  then: 'The batch is tried three times, then dropped. Which of the causes it is, the log says at the level `info` only; the log of sluice names a wrong key.',
 } // prettier-ignore

@@ -16,7 +16,7 @@ export const librdkafkaSays = {
   unknown: 'Broker: Unknown topic or partition',
   storage: 'Broker: Disk error when trying to access log file on disk',
   unreachable: 'Connect to ipv4#192.0.2.10:10012 failed: Connection refused',
-  certificate: 'SSL handshake failed: … certificate verify failed',
+  certificate: 'SSL handshake failed: … certificate verify failed: broker certificate could not be verified',
 } as const satisfies Record<Cause, string>
 
 /** franz-go: the OpenTelemetry Collector. */

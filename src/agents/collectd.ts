@@ -1,5 +1,6 @@
 /** collectd, write_kafka. */
 import { addressOf, lines, type Agent } from './agent.ts'
+import { librdkafkaSays } from './client-words.ts'
 
 export const collectd: Agent = {
   name: 'collectd',
@@ -46,15 +47,14 @@ export const collectd: Agent = {
   check:
     '`collectd -t` checks the file. Within an interval (10 s) `sluice status PROJECT/LOGSTORE` counts what has arrived; collectd itself ' +
     'says nothing of deliveries.',
-  says: {
-    unreachable: 'write_kafka plugin: rd_kafka_produce failed',
-  },
-  then: 'collectd prints nothing of refusals. What it holds is sent when the server can be reached again; what was refused is lost.',
+  says: { unreachable: librdkafkaSays.unreachable, certificate: librdkafkaSays.certificate },
+  then: 'collectd prints nothing when the key, the project or the logstore is a wrong one, and these values are lost: the log of sluice names a wrong key, `sluice dump` shows a wrong name. While the server cannot be reached values wait.',
   mistakes: [
     {
-      says: 'write_kafka plugin: cannot create topic nginx : No provider for SASL mechanism GSSAPI',
-      cause: 'The mechanism is missing, or its property stands behind the topic.',
-      fix: 'Put all properties before `<Topic>`.',
+      says: 'write_kafka plugin: cannot create kafka handle.',
+      cause:
+        'librdkafka does not take the properties as they are, for instance without `sasl.mechanism`: its default needs Kerberos.',
+      fix: 'Take them as they are printed.',
     },
   ],
 }

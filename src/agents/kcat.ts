@@ -23,15 +23,18 @@ export const kcat: Agent = {
       'compression.codec=gzip',
       '# a batch that is sent again is stored once',
       'enable.idempotence=true',
-      '# never given up: the default is five minutes',
-      'message.timeout.ms=0',
     ),
   password: 'kcat has it in the file: let nobody else read it (`chmod 600`). With `-X sasl.password=…` other users see it in the list of processes.',
   keeps: [
-    'kcat ends with a status that is not 0 if a log was not acknowledged, and says which. With `message.timeout.ms=0` it waits for the server as long as it takes.',
+    'kcat ends with a status that is not 0 if a log was not acknowledged, and if no server can be reached: a script has to look at it, and send again.',
     'With `-T` it passes on what it sends.',
   ],
   check: '`kcat -F sluice.conf -L` lists the logstores that the key may write to. After sending, `sluice query PROJECT/LOGSTORE` shows the logs.',
-  says: { ...librdkafkaSays, refused: '% Delivery failed for message: Broker: Topic authorization failed' },
-  then: 'kcat ends with an error when something was refused for good, and tries again otherwise.',
+  says: {
+    ...librdkafkaSays,
+    refused: '% Delivery failed for message: Broker: Topic authorization failed',
+    unknown: '% Delivery failed for message: Broker: Unknown topic or partition',
+    unreachable: '% ERROR: Local: All broker connections are down: 1/1 brokers are down: terminating',
+  },
+  then: 'kcat ends with status 1. A logstore that does not exist is waited for, 30 seconds, in case it is still made.',
 } // prettier-ignore

@@ -1,6 +1,5 @@
 /** rsyslog, omkafka. */
 import { addressOf, lines, passwordVariable, type Agent } from './agent.ts'
-import { librdkafkaSays } from './client-words.ts'
 
 export const rsyslog: Agent = {
   name: 'rsyslog',
@@ -64,12 +63,12 @@ export const rsyslog: Agent = {
   keeps: [
     'With `resubmitOnFailure`, `keepFailedMessages` and a disk queue a log is sent until it is acknowledged, also after a restart. All three are off by default.',
     'A log that the server calls too large is dropped; sluice takes 16 MiB.',
-    'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: start rsyslog anew when the key is in order.',
+    'What was refused is sent again with the next log after a restart with the right key. If rsyslog 8.2302 is stopped before that next log comes, the last line of the file is lost.',
   ],
   check: '`rsyslogd -N1` checks the file. `logger hello` sends a log; `sluice query PROJECT/LOGSTORE` shows it. impstats counts `failures` of omkafka.',
   says: {
-    ...librdkafkaSays,
-    refused: "omkafka: error … 'Broker: Topic authorization failed'",
+    unreachable: 'omkafka: action will suspended due to kafka error -195: Local: Broker transport failure',
+    certificate: 'omkafka: action will suspended due to kafka error -181: Local: SSL error',
   },
-  then: 'rsyslog keeps the logs and tries again.',
+  then: 'rsyslog keeps the logs and tries again with the next one. It prints nothing when the key, the project or the logstore is a wrong one: `failures` and `failures_unknown_topic` of impstats count that, and the log of sluice names a wrong key, `sluice dump` shows a wrong name.',
 } // prettier-ignore
