@@ -1,16 +1,25 @@
 /**
- * `npm run test:agents [-- NAME …]`: the tests in test/agents/, each with an agent that people run, and a real server.
+ * `npm run test:agents [-- NAME …]`: the tests in test/agents/, each with an agent that people run, and a real server. A run of
+ * everything writes docs/agents.md; one of some agents prints their rows.
  *
- * An agent that is missing is installed where that is one command; where it is not, its tests are left out and the reason is
- * said. That is no failure: the tests of sluice must run on machines that cannot have every agent.
+ * An agent that is missing is unpacked below .cache/agents from the packages of Debian. It is not installed: the machine keeps the
+ * log daemon that it has, and two of them stand side by side. Where there is no apt-get, the tests of the agent are left out and
+ * the reason is said. That is no failure: the tests of sluice must run on machines that cannot have every agent.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** By name: the program, its Debian package, and where else it comes from. */
+/** By name: the program, its Debian packages, and where else it comes from. */
 const agents = {
-  kcat: { program: 'kcat', debian: 'kcat', elsewhere: 'brew install kcat, or https://github.com/edenhill/kcat' },
+  collectd: { program: 'collectd', debian: ['collectd-core'], elsewhere: 'https://collectd.org' },
+  kcat: { program: 'kcat', debian: ['kcat'], elsewhere: 'brew install kcat, or https://github.com/edenhill/kcat' },
+  rsyslog: { program: 'rsyslogd', debian: ['rsyslog', 'rsyslog-kafka'], elsewhere: 'https://www.rsyslog.com' },
+  'syslog-ng': {
+    program: 'syslog-ng',
+    debian: ['syslog-ng-core', 'syslog-ng-mod-rdkafka'],
+    elsewhere: 'https://www.syslog-ng.com',
+  },
 }
 
 const directory = 'dist/test/agents'
@@ -24,46 +33,61 @@ if (unknown.length > 0) {
   process.exit(1)
 }
 
-const skipped = []
+const skipped = {}
 const files = []
 for (const name of asked.length > 0 ? asked : known) {
-  const reason = provide(agents[name])
+  const reason = provide(name, agents[name])
   if (reason === undefined) files.push(join(directory, `${name}.agent.js`))
-  else skipped.push(`${name}: skipped, ${reason}`)
+  else skipped[name] = `skipped: ${reason}`
 }
 let status = 0
 if (files.length > 0) {
   const mocha = ['node_modules/mocha/bin/mocha.js', '--config', 'test/agents/.mocharc.json', ...files]
-  status = spawnSync(process.execPath, mocha, { stdio: 'inherit' }).status ?? 1
+  const env = {
+    ...process.env,
+    SLUICE_AGENTS_SKIPPED: JSON.stringify(skipped),
+    ...(asked.length === 0 && { SLUICE_AGENTS_PAGE: '1' }),
+  }
+  status = spawnSync(process.execPath, mocha, { stdio: 'inherit', env }).status ?? 1
 }
-for (const line of skipped) console.log(line)
+for (const [name, reason] of Object.entries(skipped)) console.log(`${name} ${reason}`)
 process.exitCode = status
 
 /** Sees to it that the agent is there; returns the reason if it cannot be. */
-function provide({ program, debian, elsewhere }) {
-  if (isInstalled(program)) return undefined
-  if (!isInstalled('apt-get')) return `${program} is not installed: ${elsewhere}`
-  const isRoot = process.getuid() === 0
-  if (!isRoot && !isInstalled('sudo')) return `${program} is not installed: as root, apt-get install ${debian}`
-  // Without a terminal sudo could only wait for a password that nobody types.
-  const prefix = isRoot ? [] : process.stdin.isTTY ? ['sudo'] : ['sudo', '-n']
-  const install = [...prefix, 'apt-get', 'install', '--yes', '--no-install-recommends', debian]
-  console.log(`${program} is not installed. Running: ${install.join(' ')}`)
-  if (!run(install)) {
+function provide(name, { program, debian, elsewhere }) {
+  if (!isOnPath('apt-get')) return isOnPath(program) ? undefined : `${program} is not installed: ${elsewhere}`
+  const root = join('.cache', 'agents', name)
+  if (existsSync(join(root, 'complete'))) return undefined
+  let missing = listMissing(debian)
+  if (missing === undefined) {
     // The lists of packages may be missing, as they are in containers.
-    run([...prefix, 'apt-get', 'update'])
-    run(install)
+    run(['apt-get', 'update'])
+    missing = listMissing(debian)
   }
-  return isInstalled(program) ? undefined : `apt-get did not install ${debian}, and says why above`
+  if (missing === undefined) return `apt-get knows no ${debian.join(' and ')}; as root, apt-get update may help`
+  if (missing.length === 0) return undefined
+  console.log(`${debian.join(' and ')}: unpacking ${missing.join(', ')} below ${root}`)
+  const packages = join(root, 'packages')
+  mkdirSync(packages, { recursive: true })
+  if (!run(['apt-get', 'download', '--quiet', ...missing], packages)) return 'apt-get downloads no packages, and says why above'
+  for (const file of readdirSync(packages))
+    if (!run(['dpkg-deb', '--extract', join(packages, file), root])) return `${file} is damaged`
+  writeFileSync(join(root, 'complete'), '')
+  return undefined
 }
 
-function run([command, ...args]) {
-  return (
-    spawnSync(command, args, { stdio: ['inherit', 2, 2], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }).status ===
-    0
-  )
+/** Those of some packages, and of what they need, that the machine does not have; undefined if apt-get does not know them. */
+function listMissing(debian) {
+  const { status, stdout } = spawnSync('apt-get', ['install', '--simulate', '--no-install-recommends', ...debian], {
+    encoding: 'utf8',
+  })
+  return status === 0 ? [...stdout.matchAll(/^Inst (\S+)/gm)].map(([, name]) => name) : undefined
 }
 
-function isInstalled(program) {
+function run([command, ...args], cwd = '.') {
+  return spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] }).status === 0
+}
+
+function isOnPath(program) {
   return (process.env.PATH ?? '').split(delimiter).some(path => existsSync(join(path, program)))
 }

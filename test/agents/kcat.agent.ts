@@ -8,6 +8,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Server } from '../support/server.ts'
+import { configureAgent } from './configured.ts'
+import { findInstallation, readVersion } from './installation.ts'
+import { addDelivery } from './page.ts'
 
 interface Outcome {
   code: number | null
@@ -43,8 +46,14 @@ describe('kcat', () => {
       ...settings,
     }
     const options = Object.entries(properties).flatMap(([name, value]) => ['-X', `${name}=${value}`])
-    const child = spawn('kcat', ['-b', `localhost:${server.port()}`, ...options, ...args], {
+    return run(['-b', `localhost:${server.port()}`, ...options, ...args])
+  }
+
+  async function run(args: string[]): Promise<Outcome> {
+    const { program, env } = findInstallation('kcat', 'kcat')
+    const child = spawn(program, args, {
       cwd: server.directory,
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     // A kcat that hangs, or complains without end, is to be a test that fails and not a process that is left.
@@ -103,6 +112,17 @@ describe('kcat', () => {
         assert.equal(code, 0, stderr)
         await assertStored(logstore, lines)
       })
+
+  it('sends a file with the configuration that sluice prints, every line byte for byte', async () => {
+    const { file: configuration } = await configureAgent(server, 'kcat', 'demo/configured', { isSecretWritten: true })
+    const { file, lines } = await writeLines()
+    const { code, stderr } = await run(['-F', configuration, '-P', '-t', 'configured', '-l', file])
+    assert.equal(code, 0, stderr)
+    await assertStored('configured', lines)
+    const version = readVersion(findInstallation('kcat', 'kcat'), '-V')
+    const rows = await server.countRows('demo/configured')
+    addDelivery({ agent: 'kcat', version, how: 'real', records: lines.length, rows, isSame: true })
+  })
 
   it('sends in order to one partition', async () => {
     const logstore = await makeLogstore()

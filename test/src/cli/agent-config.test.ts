@@ -134,7 +134,7 @@ describe('the agents', () => {
       const configuration = agent.configure(target)
       assert.match(configuration, /SLUICE_PASSWORD|sluice_password|sluice-password|ID#SECRET/, agent.name)
       assertParses(agent, configuration)
-      assert(!/ca[._]|undefined/.test(configuration.replace(/#.*/g, '')), `${agent.name} without a CA`)
+      assert(!configuration.includes('undefined'), agent.name)
     }
   })
 })
