@@ -16,6 +16,8 @@ const example: Omit<Target, 'isTrusted'> = {
   placeholder: 'YOUR-ACCESS-KEY-ID#YOUR-ACCESS-KEY-SECRET',
 }
 
+const writesSecret = '`--secret-stdin` writes the secret into the configuration.'
+
 const note = '<!-- Written by `npm run docs` from src/agents: change those, not this page. -->'
 
 /** All pages, by their paths. */
@@ -45,7 +47,7 @@ prints this, with the host, port and CA of your server. It goes to: ${agent.file
 \`\`\`${agent.language}
 ${agent.configure(target)}\`\`\`
 
-${isTrusted ? agent.password : `The password is the access key, \`ID#SECRET\`. ${agent.password} \`--secret-stdin\` writes the secret into the configuration.`}
+${isTrusted ? agent.password : `The password is the access key, \`ID#SECRET\`. ${agent.password} ${writesSecret}`}
 
 ## What is kept
 
@@ -92,8 +94,8 @@ function formatErrors(): string {
 
 # Errors
 
-What agents say when logs do not arrive, why, and what to do. Some say nothing: then the log of the server names each client with a wrong
-access key, \`sluice doctor\` looks at ports and certificates, and \`sluice dump\` records what goes over the wire.
+What agents say when logs do not arrive, why, and what to do. Some say nothing: then the log of the server names each client with a
+wrong access key, \`sluice doctor\` looks at ports and certificates, and \`sluice dump\` records what goes over the wire.
 
 ${common.join('\n')}
 ## Others

@@ -2,12 +2,12 @@
  * `npm run test:agents [-- NAME …]`: the tests in test/agents/, each with an agent that people run, and a real server. A run of
  * everything writes docs/agents.md; one of some agents prints their rows.
  *
- * An agent that is missing is unpacked below .cache/agents from the packages of Debian. It is not installed: the machine keeps the
- * log daemon that it has, and two of them stand side by side. Where there is no apt-get, the tests of the agent are left out and
+ * An agent that is missing is unpacked below .cache/agents from the packages of Debian. It is not installed: the machine keeps
+ * the log daemon that it has, and two of them stand side by side. Where there is no apt-get, the tests of the agent are left out and
  * the reason is said. That is no failure: the tests of sluice must run on machines that cannot have every agent.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** By name: the program, its Debian packages, and where else it comes from. */
@@ -33,6 +33,7 @@ if (unknown.length > 0) {
   process.exit(1)
 }
 
+mkdirSync(join('.cache', 'agents'), { recursive: true })
 const skipped = {}
 const files = []
 for (const name of asked.length > 0 ? asked : known) {
@@ -40,15 +41,18 @@ for (const name of asked.length > 0 ? asked : known) {
   if (reason === undefined) files.push(join(directory, `${name}.agent.js`))
   else skipped[name] = `skipped: ${reason}`
 }
+/** Becomes docs/agents.md if all tests pass. */
+const page = join('.cache', 'agents', 'page.md')
 let status = 0
 if (files.length > 0) {
   const mocha = ['node_modules/mocha/bin/mocha.js', '--config', 'test/agents/.mocharc.json', ...files]
   const env = {
     ...process.env,
     SLUICE_AGENTS_SKIPPED: JSON.stringify(skipped),
-    ...(asked.length === 0 && { SLUICE_AGENTS_PAGE: '1' }),
+    ...(asked.length === 0 && { SLUICE_AGENTS_PAGE: page }),
   }
   status = spawnSync(process.execPath, mocha, { stdio: 'inherit', env }).status ?? 1
+  if (asked.length === 0 && status === 0) copyFileSync(page, join('docs', 'agents.md'))
 }
 for (const [name, reason] of Object.entries(skipped)) console.log(`${name} ${reason}`)
 process.exitCode = status

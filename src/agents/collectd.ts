@@ -41,14 +41,18 @@ export const collectd: Agent = {
   password: 'collectd has it in its configuration only: let nobody else read the file (`chmod 600`).',
   keeps: [
     'Values wait in memory while the server cannot be reached, and are lost with the process.',
-    'collectd does not look at what becomes of a message: a value that the server refused is lost, and nothing is printed. Look at `sluice status` once after a change.',
+    'collectd does not look at what becomes of a message: a value that the server refused is lost, and nothing is ' +
+      'printed. Look at `sluice status` once after a change.',
     'librdkafka takes a refusal for final: after TOPIC_AUTHORIZATION_FAILED start collectd anew.',
   ],
   check:
-    '`collectd -t` checks the file. Within an interval (10 s) `sluice status PROJECT/LOGSTORE` counts what has arrived; collectd itself ' +
+    '`collectd -t` checks the file. Within an interval (10 s) `sluice status PROJECT/LOGSTORE` counts what has ' +
+    'arrived; collectd itself ' +
     'says nothing of deliveries.',
   says: { unreachable: librdkafkaSays.unreachable, certificate: librdkafkaSays.certificate },
-  then: 'collectd prints nothing when the key, the project or the logstore is a wrong one, and these values are lost: the log of sluice names a wrong key, `sluice dump` shows a wrong name. While the server cannot be reached values wait.',
+  then:
+    'collectd prints nothing when the key, the project or the logstore is a wrong one, and these values are lost: the ' +
+    'log of sluice names a wrong key, `sluice dump` shows a wrong name. While the server cannot be reached values wait.',
   mistakes: [
     {
       says: 'write_kafka plugin: cannot create kafka handle.',

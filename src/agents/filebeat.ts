@@ -40,12 +40,14 @@ export const filebeat: Agent = {
     `Filebeat takes it from its keystore (\`filebeat keystore add ${passwordVariable}\`) or from the environment variable ` +
     `\`${passwordVariable}\`.`,
   keeps: [
-    'Filebeat tries for ever, whatever `max_retries` says, and remembers how far it is in each file: what it could not send is read again.',
+    'Filebeat tries for ever, whatever `max_retries` says, and remembers how far it is in each file: what it could ' +
+      'not send is read again.',
     'A file that is deleted before it was sent is lost: let log rotation keep more than the longest outage.',
     'An event above `max_message_bytes` is dropped with an error in the log.',
   ],
   check:
-    '`filebeat test config` and `filebeat test output` check the file and the way to the server; `filebeat -e` shows its log. In the ' +
+    '`filebeat test config` and `filebeat test output` check the file and the way to the server; `filebeat -e` shows ' +
+    'its log. In the ' +
     'metrics that it logs every 30 seconds, `output.events.acked` grows.',
   says: saramaSays,
   then: 'Filebeat keeps the events and tries again, for ever.',

@@ -50,10 +50,14 @@ export const fluentBit: Agent = {
     ),
   password: `Fluent Bit takes it from its environment: \`${passwordVariable}\`.`,
   keeps: [
-    'A chunk counts as sent when librdkafka has taken it: what it holds in memory is lost with the process. Stop Fluent Bit in order, and it is sent before.',
-    'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: what was refused is lost. Start Fluent Bit anew when the key is in order.',
+    'A chunk counts as sent when librdkafka has taken it: what it holds in memory is lost with the process. Stop ' +
+      'Fluent Bit in order, and it is sent before.',
+    'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: what was refused is lost. Start Fluent Bit anew when the ' +
+      'key is in order.',
   ],
-  check: '`fluent-bit --dry-run -c FILE` checks the file. With `http_server: on` `curl localhost:2020/api/v1/metrics` counts `proc_records` and `errors` of kafka.0.',
+  check:
+    '`fluent-bit --dry-run -c FILE` checks the file. With `http_server: on` `curl localhost:2020/api/v1/metrics` ' +
+    'counts `proc_records` and `errors` of kafka.0.',
   says: {
     ...librdkafkaSays,
     refused: '[output:kafka:kafka.0] message delivery failed: Broker: Topic authorization failed',
@@ -61,4 +65,4 @@ export const fluentBit: Agent = {
     storage: '[output:kafka:kafka.0] message delivery failed: Broker: Disk error when trying to access log file on disk',
   },
   then: 'What was refused for good is lost; everything else is sent again.',
-} // prettier-ignore
+}

@@ -68,19 +68,24 @@ export const fluentd: Agent = {
   password: `Fluentd takes it from its environment: \`${passwordVariable}\`, for instance in /etc/default/fluentd.`,
   keeps: [
     'With the file buffer and `retry_forever` a chunk is sent until it is acknowledged.',
-    'After a flush that failed the library still holds its records and adds those of the next try: what was stored late may be there several times.',
-    '`@type kafka` (out_kafka) has no buffer: it connects anew for each emit and loses what is not acknowledged after `max_send_retries`. Use it only where a configuration exists already.',
+    'After a flush that failed the library still holds its records and adds those of the next try: what was stored ' +
+      'late may be there several times.',
+    '`@type kafka` (out_kafka) has no buffer: it connects anew for each emit and loses what is not acknowledged after ' +
+      '`max_send_retries`. Use it only where a configuration exists already.',
     '`@type rdkafka2` uses TLS only if `ssl_ca_cert` is set.',
   ],
   check:
-    '`fluentd --dry-run -c FILE` checks the file. At the start the log says `initialized kafka producer`; `warn` lines with `failed to flush ' +
+    '`fluentd --dry-run -c FILE` checks the file. At the start the log says `initialized kafka producer`; `warn` ' +
+    'lines with `failed to flush ' +
     'the buffer` must not come.',
   says: {
     refused: 'failed to flush the buffer. … error_class=Kafka::TopicAuthorizationFailed',
     unknown: 'error_class=Kafka::DeliveryFailed error="Failed to assign partitions to 3 messages to nginx"',
     storage: 'error_class=Kafka::DeliveryFailed error="Failed to send messages to nginx/0"',
-    unreachable: 'error_class=Kafka::ConnectionError error="Could not connect to any of the seed brokers:\\n- kafka://logs.example.com:10012: Connection refused',
+    unreachable:
+      'error_class=Kafka::ConnectionError error="Could not connect to any of the seed brokers:\\n- ' +
+      'kafka://logs.example.com:10012: Connection refused',
     certificate: 'SSL_connect returned=1 errno=0 … certificate verify failed (unable to get local issuer certificate)',
-  }, // prettier-ignore
+  },
   then: 'The chunk stays in the buffer and is tried again, at most every 30 seconds.',
 }

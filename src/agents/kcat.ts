@@ -24,12 +24,17 @@ export const kcat: Agent = {
       '# a batch that is sent again is stored once',
       'enable.idempotence=true',
     ),
-  password: 'kcat has it in the file: let nobody else read it (`chmod 600`). With `-X sasl.password=…` other users see it in the list of processes.',
+  password:
+    'kcat has it in the file: let nobody else read it (`chmod 600`). With `-X sasl.password=…` other users see it in ' +
+    'the list of processes.',
   keeps: [
-    'kcat ends with a status that is not 0 if a log was not acknowledged, and if no server can be reached: a script has to look at it, and send again.',
+    'kcat ends with a status that is not 0 if a log was not acknowledged, and if no server can be reached: a script ' +
+      'has to look at it, and send again.',
     'With `-T` it passes on what it sends.',
   ],
-  check: '`kcat -F sluice.conf -L` lists the logstores that the key may write to. After sending, `sluice query PROJECT/LOGSTORE` shows the logs.',
+  check:
+    '`kcat -F sluice.conf -L` lists the logstores that the key may write to. After sending, `sluice query ' +
+    'PROJECT/LOGSTORE` shows the logs.',
   says: {
     ...librdkafkaSays,
     refused: '% Delivery failed for message: Broker: Topic authorization failed',
@@ -37,4 +42,4 @@ export const kcat: Agent = {
     unreachable: '% ERROR: Local: All broker connections are down: 1/1 brokers are down: terminating',
   },
   then: 'kcat ends with status 1. A logstore that does not exist is waited for, 30 seconds, in case it is still made.',
-} // prettier-ignore
+}

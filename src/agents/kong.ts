@@ -47,13 +47,16 @@ export const kong: Agent = {
   password: 'Kong takes it from its environment, `SLUICE_PASSWORD`, as a vault reference; any other vault does as well.',
   keeps: [
     'Logs wait in the memory of a worker and are lost with it, and when the retries are used up. Kong says so in its error log.',
-    'Connections are kept by host and port, not by who logged in: two projects on one Kong need a host name each, `PROJECT.REGION.DOMAIN`.',
+    'Connections are kept by host and port, not by who logged in: two projects on one Kong need a host name each, ' +
+      '`PROJECT.REGION.DOMAIN`.',
     'Kong checks the certificate only if kong.conf says so: put `certs/ca.pem` into `lua_ssl_trusted_certificate`.',
-    'With `--listener NAME` the configuration is one for a [trusted listener](../configuration.md#gateways-without-tls), without TLS and login.',
+    'With `--listener NAME` the configuration is one for a [trusted ' +
+      'listener](../configuration.md#gateways-without-tls), without TLS and login.',
     'With batches the log is a JSON array; sluice makes a row of each element.',
   ],
   check:
-    'Send a request through the gateway. The error log of Kong must be silent; `sluice query PROJECT/LOGSTORE` shows the request.',
+    'Send a request through the gateway. The error log of Kong must be silent; `sluice query PROJECT/LOGSTORE` shows ' +
+    'the request.',
   says: {
     refused: 'failed to send a message on topic nginx: not found topic',
     unknown: 'failed to send a message on topic nginx: not found topic',

@@ -46,18 +46,24 @@ export const logstash: Agent = {
     `\`${passwordVariable}\`.`,
   keeps: [
     'What can be sent again is, for ever, as long as `retries` is not set.',
-    'Logstash drops an event that was refused for good, with a warning: after TOPIC_AUTHORIZATION_FAILED the events of that time are gone.',
+    'Logstash drops an event that was refused for good, with a warning: after TOPIC_AUTHORIZATION_FAILED the events ' +
+      'of that time are gone.',
     'Events between input and output are in memory; `queue.type: persisted` in logstash.yml keeps them on disk.',
     'A JAAS file with `jaas_path` works as well; it holds for all Kafka plugins of the process.',
   ],
   check:
-    '`logstash -t -f FILE` checks the file. `curl localhost:9600/_node/stats/pipelines` counts `events.out`; the log has no `producer send ' +
+    '`logstash -t -f FILE` checks the file. `curl localhost:9600/_node/stats/pipelines` counts `events.out`; the log ' +
+    'has no `producer send ' +
     'failed`.',
   says: {
     ...javaSays,
-    refused: 'producer send failed, dropping record {:exception=>…TopicAuthorizationException, :message=>"Not authorized to access topics: [nginx]"',
-    unknown: 'producer send failed, will retry sending {:exception=>…TimeoutException, :message=>"Topic nginx not present in metadata after 60000 ms."',
-  }, // prettier-ignore
+    refused:
+      'producer send failed, dropping record {:exception=>…TopicAuthorizationException, :message=>"Not authorized to ' +
+      'access topics: [nginx]"',
+    unknown:
+      'producer send failed, will retry sending {:exception=>…TimeoutException, :message=>"Topic nginx not present in ' +
+      'metadata after 60000 ms."',
+  },
   then: 'What was refused for good is dropped with `dropping record`; everything else is sent again, for ever.',
   mistakes: [
     {

@@ -59,15 +59,18 @@ export const otelCollector: Agent = {
     ),
   password: `The collector takes it from its environment: \`${passwordVariable}\`.`,
   keeps: [
-    'With `file_storage` and `max_elapsed_time: 0s` a batch is sent until it is acknowledged, also after a restart. The directory has to exist.',
+    'With `file_storage` and `max_elapsed_time: 0s` a batch is sent until it is acknowledged, also after a restart. ' +
+      'The directory has to exist.',
     'A full queue refuses what comes; the receiver passes that on to who sends.',
     'A batch above `max_message_bytes` is dropped: the processor `batch` with `send_batch_max_size` keeps them small.',
   ],
-  check: '`otelcol-contrib validate --config FILE` checks the file. The metric `otelcol_exporter_sent_log_records` grows, `otelcol_exporter_send_failed_log_records` does not.',
+  check:
+    '`otelcol-contrib validate --config FILE` checks the file. The metric `otelcol_exporter_sent_log_records` grows, ' +
+    '`otelcol_exporter_send_failed_log_records` does not.',
   says: {
     ...franzSays,
     refused: `Exporting failed. Will retry the request after interval. … ${franzSays.refused}`,
     unknown: `Exporting failed. Will retry the request after interval. … ${franzSays.unknown}`,
   },
   then: 'The batch stays in the queue and is tried again.',
-} // prettier-ignore
+}

@@ -59,16 +59,26 @@ export const rsyslog: Agent = {
       '  queue.saveOnShutdown="on"',
       ')',
     ),
-  password: `rsyslog takes it from its environment: \`${passwordVariable}\`, with \`systemctl edit rsyslog\` and \`EnvironmentFile=\`.`,
+  password:
+    `rsyslog takes it from its environment: \`${passwordVariable}\`, with \`systemctl edit rsyslog\` and ` +
+    '`EnvironmentFile=`.',
   keeps: [
-    'With `resubmitOnFailure`, `keepFailedMessages` and a disk queue a log is sent until it is acknowledged, also after a restart. All three are off by default.',
+    'With `resubmitOnFailure`, `keepFailedMessages` and a disk queue a log is sent until it is acknowledged, also ' +
+      'after a restart. All three are off by default.',
+    'A log with which rsyslog notices that the server has gone is there twice afterwards.',
     'A log that the server calls too large is dropped; sluice takes 16 MiB.',
-    'What was refused is sent again with the next log after a restart with the right key. If rsyslog 8.2302 is stopped before that next log comes, the last line of the file is lost.',
+    'What was refused is sent again with the next log after a restart with the right key. If rsyslog 8.2302 is ' +
+      'stopped before that next log comes, the last line of the file is lost.',
   ],
-  check: '`rsyslogd -N1` checks the file. `logger hello` sends a log; `sluice query PROJECT/LOGSTORE` shows it. impstats counts `failures` of omkafka.',
+  check:
+    '`rsyslogd -N1` checks the file. `logger hello` sends a log; `sluice query PROJECT/LOGSTORE` shows it. impstats ' +
+    'counts `failures` of omkafka.',
   says: {
     unreachable: 'omkafka: action will suspended due to kafka error -195: Local: Broker transport failure',
     certificate: 'omkafka: action will suspended due to kafka error -181: Local: SSL error',
   },
-  then: 'rsyslog keeps the logs and tries again with the next one. It prints nothing when the key, the project or the logstore is a wrong one: `failures` and `failures_unknown_topic` of impstats count that, and the log of sluice names a wrong key, `sluice dump` shows a wrong name.',
-} // prettier-ignore
+  then:
+    'rsyslog keeps the logs and tries again with the next one. It prints nothing when the key, the project or the ' +
+    'logstore is a wrong one: `failures` and `failures_unknown_topic` of impstats count that, and the log of sluice ' +
+    'names a wrong key, `sluice dump` shows a wrong name.',
+}

@@ -50,12 +50,17 @@ export const syslogNg: Agent = {
     ),
   password: `syslog-ng takes it from its environment: \`${passwordVariable}\`, for instance in /etc/default/syslog-ng.`,
   keeps: [
-    'What the library has not taken yet is in the disk buffer. What it holds, at most 100,000 logs, is in memory: if it cannot be sent within a minute of the end of syslog-ng, it is lost, and syslog-ng says so.',
+    'What the library has not taken yet is in the disk buffer. What it holds, at most 100,000 logs, is in memory: if ' +
+      'it cannot be sent within a minute of the end of syslog-ng, it is lost, and syslog-ng says so.',
     'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: start syslog-ng anew when the key is in order.',
   ],
-  check: '`syslog-ng -s` checks the file. `logger hello` sends a log; `syslog-ng-ctl stats` counts `written` and `dropped` of d_sluice.',
+  check:
+    '`syslog-ng -s` checks the file. `logger hello` sends a log; `syslog-ng-ctl stats` counts `written` and `dropped` ' +
+    'of d_sluice.',
   says: { unreachable: librdkafkaSays.unreachable, certificate: librdkafkaSays.certificate },
-  then: 'syslog-ng prints nothing when the key, the project or the logstore is a wrong one, and these logs are lost: the log of sluice names a wrong key, `sluice dump` shows a wrong name. While the server cannot be reached logs wait.',
+  then:
+    'syslog-ng prints nothing when the key, the project or the logstore is a wrong one, and these logs are lost: the ' +
+    'log of sluice names a wrong key, `sluice dump` shows a wrong name. While the server cannot be reached logs wait.',
   mistakes: [
     {
       says: 'kafka: init_transactions failed; … transactions are not supported: set no transactional.id',
@@ -63,4 +68,4 @@ export const syslogNg: Agent = {
       fix: 'Set `sync-send(no)`.',
     },
   ],
-} // prettier-ignore
+}

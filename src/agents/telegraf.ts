@@ -36,12 +36,16 @@ export const telegraf: Agent = {
     ),
   password: `Telegraf takes it from its environment: \`${passwordVariable}\`, for instance in /etc/default/telegraf.`,
   keeps: [
-    'What was not acknowledged stays in the buffer of the output and is sent again with the next flush, also what was stored of it.',
-    'The buffer is in memory: metrics that wait are lost with the process, unless the agent has `buffer_strategy = "disk"` (since 1.32).',
-    'A metric above 1,000,000 bytes makes Telegraf discard the whole batch; so it does if the server answers INVALID_TIMESTAMP, which sluice never does.',
+    'What was not acknowledged stays in the buffer of the output and is sent again with the next flush, also what was ' +
+      'stored of it.',
+    'The buffer is in memory: metrics that wait are lost with the process, unless the agent has `buffer_strategy = ' +
+      '"disk"` (since 1.32).',
+    'A metric above 1,000,000 bytes makes Telegraf discard the whole batch; so it does if the server answers ' +
+      'INVALID_TIMESTAMP, which sluice never does.',
   ],
   check:
-    '`telegraf --once` gathers, sends and ends; with `--debug` the log says `Wrote batch of N metrics`. The input `internal` counts ' +
+    '`telegraf --once` gathers, sends and ends; with `--debug` the log says `Wrote batch of N metrics`. The input ' +
+    '`internal` counts ' +
     '`metrics_written` of the output.',
   says: {
     ...saramaSays,

@@ -63,18 +63,25 @@ export const vector: Agent = {
       '      when_full: block',
     ),
   password:
-    'Vector takes it from the file /etc/vector/secrets/sluice_password. Variables of the environment are not read by default since Vector 0.57.',
+    'Vector takes it from the file /etc/vector/secrets/sluice_password. Variables of the environment are not read by ' +
+    'default since Vector 0.57.',
   keeps: [
     'With the disk buffer and `message_timeout_ms: 0` a log is sent until it is acknowledged.',
-    'Vector takes TOPIC_AUTHORIZATION_FAILED and UNKNOWN_TOPIC_OR_PARTITION for final and drops the logs of that time: look at its log after a change.',
+    'Vector takes TOPIC_AUTHORIZATION_FAILED and UNKNOWN_TOPIC_OR_PARTITION for final and drops the logs of that ' +
+      'time: look at its log after a change.',
   ],
-  check: '`vector validate` checks the file and the way to the server. `vector top` counts what the sink has sent and its errors.',
+  check:
+    '`vector validate` checks the file and the way to the server. `vector top` counts what the sink has sent and its errors.',
   says: {
-    refused: 'Service call failed. No retries or retries exhausted. error=Some(KafkaError (Message production error: TopicAuthorizationFailed (Broker: Topic authorization failed)))',
-    unknown: 'Service call failed. No retries or retries exhausted. error=Some(KafkaError (Message production error: UnknownTopicOrPartition (Broker: Unknown topic or partition)))',
+    refused:
+      'Service call failed. No retries or retries exhausted. error=Some(KafkaError (Message production error: ' +
+      'TopicAuthorizationFailed (Broker: Topic authorization failed)))',
+    unknown:
+      'Service call failed. No retries or retries exhausted. error=Some(KafkaError (Message production error: ' +
+      'UnknownTopicOrPartition (Broker: Unknown topic or partition)))',
     storage: 'Broker: Disk error when trying to access log file on disk',
     unreachable: 'librdkafka: … Connect to ipv4#192.0.2.10:10012 failed: Connection refused',
     certificate: 'librdkafka: … SSL handshake failed: … certificate verify failed',
   },
   then: 'What was refused for good is dropped; everything else is sent again.',
-} // prettier-ignore
+}

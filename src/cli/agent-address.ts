@@ -1,4 +1,4 @@
-/** Where an agent reaches the server, and what it has to trust there: as the running server says, else as the configuration does. */
+/** Where an agent reaches the server, and what it has to trust there: as a running server says, else as the configuration. */
 import { X509Certificate } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -89,7 +89,8 @@ function explainTrusted(project: string, name: string | undefined): string[] {
   const way = 'docs/configuration.md, "Gateways without TLS", says how one is configured'
   return name === undefined
     ? [
-        `no trusted listener of project "${project}" is in the configuration, so the address is a guess: ${way}; give the file with --config`,
+        `no trusted listener of project "${project}" is in the configuration, so the address is a guess: ${way}; ` +
+          'give the file with --config',
       ]
     : ['whoever reaches that port may do what its access key may']
 }

@@ -1,5 +1,5 @@
 /**
- * `sluice agent-config`: the configuration with which an agent sends to a logstore, complete and with the settings that lose no log.
+ * `sluice agent-config`: the configuration with which an agent sends to a logstore, complete, with the settings that lose no log.
  */
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
@@ -141,7 +141,7 @@ function chooseKey(
   const note =
     only === undefined
       ? `no access key may write to ${project}/${logstore}: "sluice key create ${project} --logstore ${logstore}" makes one`
-      : `several access keys may write to ${project}/${logstore}, choose one with --key: ${mayWrite.map(({ id }) => id).join(', ')}`
+      : `several access keys may write to ${project}/${logstore}: choose one with --key, of ${mayWrite.map(({ id }) => id).join()}`
   return { id: 'YOUR-ACCESS-KEY-ID', notes: [note] }
 }
 

@@ -31,12 +31,12 @@ const intro = `
 
 # Agents
 
-\`sluice agent-config AGENT PROJECT/LOGSTORE\` prints the configuration with which an agent sends to a logstore, complete and with the
-settings that lose nothing. Each agent has a page with the configuration, how to see that it works, and what it says when it does not;
-[errors.md](errors.md) goes by the error. Any other agent with a Kafka output works too: [clients.md](clients.md) has the libraries.
+\`sluice agent-config AGENT PROJECT/LOGSTORE\` prints the configuration with which an agent sends to a logstore, complete and with
+the settings that lose nothing. Each agent has a page with the configuration, how to see that it works, and what it says when it does
+not; [errors.md](errors.md) goes by the error. Other agents with a Kafka output work too: [clients.md](clients.md) has the libraries.
 
-\`npm run test:agents\` runs agents with exactly what the command prints, against a real server, and compares each row with the record that
-went in. Where it says so, the server is killed with SIGKILL in the middle, and started again.
+\`npm run test:agents\` runs agents with exactly what the command prints, against a real server, and compares each row with the
+record that went in. Where it says so, the server is killed with SIGKILL in the middle, and started again.
 `
 
 /** Why agents were left out, by their names. */
@@ -63,8 +63,8 @@ async function formatMarkdown(markdown: string): Promise<string> {
 }
 
 after('the table of agents', async () => {
-  if (process.env['SLUICE_AGENTS_PAGE'] !== undefined)
-    writeFileSync('docs/agents.md', await formatMarkdown(`${intro}\n${formatTable(agents.map(({ name }) => name))}\n`))
+  const page = process.env['SLUICE_AGENTS_PAGE']
+  if (page !== undefined) writeFileSync(page, await formatMarkdown(`${intro}\n${formatTable(agents.map(({ name }) => name))}\n`))
   const names = [...deliveries.map(({ agent }) => agent), ...Object.keys(readSkipped())]
-  console.log(`\n${await formatMarkdown(formatTable(names))}`)
+  process.stdout.write(`\n${await formatMarkdown(formatTable(names))}`)
 })

@@ -20,4 +20,6 @@ include(file="${printed}")
     return ['-n', '-M', modules, '-f', file, '-i', join(directory, 'rsyslogd.pid')]
   },
   fields: { severity: 'warning', facility: 'local3', program: 'app', pid: '7' },
+  // The logs with which omkafka notices: they are in the library already, and taken for not sent.
+  repeats: true,
 })

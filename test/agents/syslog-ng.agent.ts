@@ -17,9 +17,13 @@ source s_src {
 @include "${printed}"
 `,
     )
-    const modules = installation.find('usr/lib/syslog-ng/*').filter(path => !path.includes('.so')).join(':') // prettier-ignore
+    const modules = installation
+      .find('usr/lib/syslog-ng/*')
+      .filter(path => !path.includes('.so'))
+      .join(':')
     const own = ['-R', join(directory, 'persist'), '--pidfile', join(directory, 'syslog-ng.pid'), '-c', join(directory, 'ctl')]
     return ['-F', '--stderr', '--no-caps', '--module-path', modules, '-f', file, ...own]
   },
   fields: { severity: 'warning', facility: 'local3', program: 'app', pid: '' },
+  repeats: false,
 })
