@@ -13,7 +13,8 @@ export function isServerUrl(given: string): boolean {
 /** What is wrong with the settings of the store, as sentences; empty if nothing is. */
 export function findStoreConflicts(store: Config['store']): string[] {
   const { url, password, passwordFile, queryPassword, queryPasswordFile, tls, cluster } = store
-  if (store.discard && url !== undefined) return ['store.discard throws logs away, and store.url names a server for them; leave one out']
+  if (store.discard && url !== undefined)
+    return ['store.discard throws logs away, and store.url names a server for them; leave one out']
   const forServer = { password, passwordFile, queryPassword, queryPasswordFile, tls, cluster }
   if (url === undefined)
     return Object.entries(forServer)
