@@ -9,7 +9,6 @@ import { makeAgentPages } from '../../../tools/agent-docs.ts'
 import { runSluice, Server, type Outcome } from '../../support/server.ts'
 
 const SECRET = 'a-secret-of-the-test'
-const TRUSTED_PORT = 19_092
 
 interface Printed {
   agent: string
@@ -25,7 +24,7 @@ describe('sluice agent-config', () => {
   before(async () => {
     server = await Server.start({
       settings: {
-        listeners: { trusted: [{ name: 'gateway', port: TRUSTED_PORT, project: 'web', accessKeyId: 'for-gateways' }] },
+        listeners: { trusted: [{ name: 'gateway', port: 0, project: 'web', accessKeyId: 'for-gateways' }] },
       },
     })
     for (const logstore of ['web/nginx', 'web/other', 'lonely/logs']) await server.createLogstore(logstore)
@@ -72,7 +71,7 @@ describe('sluice agent-config', () => {
     it(`prints that of ${agent.name}, with the address, the logstore and the login`, async () => {
       const { configuration, file } = await print(agent.name, ...(agent.security === 'none' ? [] : ['--secret-stdin']))
       assert.equal(file, agent.file)
-      const port = agent.security === 'none' ? TRUSTED_PORT : server.port()
+      const port = agent.security === 'none' ? server.port('gateway') : server.port()
       for (const needed of ['localhost', String(port), 'nginx']) assert(configuration.includes(needed), needed)
       if (agent.security !== 'none')
         for (const needed of ['web', `for-nginx#${SECRET}`]) assert(configuration.includes(needed), needed)
@@ -99,7 +98,9 @@ describe('sluice agent-config', () => {
 
   it('configures a gateway without TLS and login for a trusted listener', async () => {
     const apisix = await print('apisix', '--listener', 'gateway')
-    assert.deepEqual(parse(apisix.configuration).global_rules[0].plugins['kafka-logger'].broker_list, { localhost: TRUSTED_PORT })
+    assert.deepEqual(parse(apisix.configuration).global_rules[0].plugins['kafka-logger'].broker_list, {
+      localhost: server.port('gateway'),
+    })
     const kong = await print('kong', '--listener', 'gateway')
     assert.equal(parse(kong.configuration).plugins[0].config.authentication, undefined)
     await assertFails(['filebeat', 'web/nginx', '--listener', 'gateway'], /Filebeat logs in over TLS/)
