@@ -202,7 +202,7 @@ describe('a journal', () => {
   it('ends a group at some size although more is waiting', async () => {
     const files = newFiles()
     const journal = await openJournal(files, { segmentBytes: 2 ** 26 })
-    const bytes = batchOf(['x'.repeat(3 * 2 ** 20)])
+    const bytes = batchOf(['x'.repeat(3 * 2 ** 18)])
     const appended = Array.from({ length: 5 }, () => take(journal, { bytes }))
     await Promise.all(appended.map(({ durable }) => durable))
     const groups = await readGroups(files, journal.readLimit)
