@@ -161,7 +161,10 @@ export class Journal {
     return Math.max(0, this.#durable.position - this.#indexed.place.position)
   }
 
-  /** The bytes of the journal that may not be given up yet. Files are given up as a whole: up to two segments more are on disk. */
+  /**
+   * The bytes of the journal that may not be given up yet. Files are given up as a whole, and some are spare: up to six segments more
+   * are on disk.
+   */
   get heldBytes(): number {
     const { position } = this.#durable
     const first = this.#finished[0]?.base ?? this.#writer.openBase ?? position

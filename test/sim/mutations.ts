@@ -73,14 +73,14 @@ export const mutations: readonly Mutation[] = [
     changes: [
       {
         file: 'src/journal/writer.js',
-        from: 'const lost = this.#pending;',
-        to: 'const lost = this.#pending.splice(0, 1);\n        for (const { entry } of this.#pending) entry.number -= 1;',
+        from: 'const lost = this.#unwritten;',
+        to: 'const lost = this.#writing ? [this.#writing] : [];\n        let next = this.#durable.entry;\n        for (const { entries } of this.#waiting) for (const { entry } of entries) entry.number = next++;',
       },
-      { file: 'src/journal/writer.js', from: 'this.#pending = [];\n        this.#unsynced = [];', to: 'this.#unsynced = [];' },
+      { file: 'src/journal/writer.js', from: 'this.#waiting = [];\n        this.#unsynced = [];', to: 'this.#unsynced = [];' },
       {
         file: 'src/journal/journal.js',
         from: 'this.#nextEntry = firstLostEntry;',
-        to: 'this.#nextEntry -= 1;',
+        to: 'this.#nextEntry = firstLostEntry + this.#writer.waitingEntries;',
       },
     ],
   },

@@ -39,8 +39,8 @@ export interface Outcome {
 /** Virtual time that everything may take once nothing breaks any more: above the longest retry of anything. */
 const RECOVERY_MS = 120_000
 const MAX_EVENTS = 500_000
-/** The one that is written, the one that is prepared, and those that the older checkpoint needs. */
-const MAX_SEGMENTS = 4
+/** The one that is written, the one that is prepared, those that the older checkpoint needs, and spare ones. */
+const MAX_SEGMENTS = 8
 const DAY_MS = 24 * 60 * 60 * 1000
 
 /** Runs the simulation of a seed. Only one at a time: time is replaced for the whole process. */
