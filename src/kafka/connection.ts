@@ -15,6 +15,7 @@ import { ApiKey, apiName } from '../../protocol/api-keys.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
 import { Reader } from '../../protocol/reader.ts'
 import { SluiceError } from '../base/errors.ts'
+import { countReceived } from '../base/garbage.ts'
 import { type Log } from '../base/log.ts'
 import { plainAddress } from '../base/networks.ts'
 import { type Limits } from '../config/limits.ts'
@@ -151,6 +152,7 @@ export class Connection {
 
   #receive(chunk: Buffer): void {
     if (this.#isClosing) return
+    countReceived(chunk.length)
     this.#frames.push(chunk)
     this.#holdings.hold(chunk.length)
     this.#handleFrames()
