@@ -45,6 +45,7 @@ import { metadataHandler } from './kafka/handlers/metadata.ts'
 import { produceHandler } from './kafka/handlers/produce.ts'
 import { saslAuthenticateHandler, saslHandshakeHandler } from './kafka/handlers/sasl.ts'
 import { openListeners } from './kafka/listeners.ts'
+import { RefusalLog } from './kafka/refusal-log.ts'
 import { WireDump } from './kafka/wire-dump.ts'
 import { Turnstile } from './base/turnstile.ts'
 import { checkRestored, engineDataDirectory, unfreezeTables } from './store/backup.ts'
@@ -306,11 +307,12 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   const refusals = new Map<string, number>()
   const ingest = new Ingest({ authorizer, balancer, journal, room, quotas })
   const countRefusal = (code: number): void => void refusals.set(errorName(code), (refusals.get(errorName(code)) ?? 0) + 1)
+  const refusalLog = new RefusalLog(log)
   const dispatcher: Dispatcher = new Dispatcher([
-    produceHandler({ ingest, log, onRefused: countRefusal }),
+    produceHandler({ ingest, refusalLog, log, onRefused: countRefusal }),
     fetchHandler,
     listOffsetsHandler({ authorizer, journal }),
-    metadataHandler(authorizer),
+    metadataHandler({ authorizer, refusalLog }),
     findCoordinatorHandler,
     saslHandshakeHandler,
     apiVersionsHandler(() => dispatcher.ranges),
@@ -368,7 +370,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
   stops.add(() => http.close())
 
   const shared = { admission, dispatcher, limits, shares, wireDump, log }
-  const listeners = await openListeners(config, { catalog, authenticator, shared })
+  const listeners = await openListeners(config, { catalog, authenticator, authorizer, refusalLog, shared })
   stops.add(() => listeners.close())
 
   const info: ServerInfo = { pid: process.pid, listeners: listeners.addresses, http: httpAddress, ca: listeners.ca }

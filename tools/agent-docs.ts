@@ -94,8 +94,9 @@ function formatErrors(): string {
 
 # Errors
 
-What agents say when logs do not arrive, why, and what to do. Some say nothing: then the log of the server names each client with a
-wrong access key, \`sluice doctor\` looks at ports and certificates, and \`sluice dump\` records what goes over the wire.
+What agents say when logs do not arrive, why, and what to do. Some say nothing: then the log of the server does. A line \`a client is
+refused\` has the project, the logstore, the client id and the address, and the problem with what to do; the same is told once in five
+minutes. \`sluice doctor\` looks at ports and certificates, and \`sluice dump\` records what goes over the wire.
 
 ${common.join('\n')}
 ## Others

@@ -52,7 +52,7 @@ export const collectd: Agent = {
   says: { unreachable: librdkafkaSays.unreachable, certificate: librdkafkaSays.certificate },
   then:
     'collectd prints nothing when the key, the project or the logstore is a wrong one, and these values are lost: the ' +
-    'log of sluice names a wrong key, `sluice dump` shows a wrong name. While the server cannot be reached values wait.',
+    'log of sluice has a line `a client is refused` with the reason. While the server cannot be reached values wait.',
   mistakes: [
     {
       says: 'write_kafka plugin: cannot create kafka handle.',

@@ -79,6 +79,6 @@ export const rsyslog: Agent = {
   },
   then:
     'rsyslog keeps the logs and tries again with the next one. It prints nothing when the key, the project or the ' +
-    'logstore is a wrong one: `failures` and `failures_unknown_topic` of impstats count that, and the log of sluice ' +
-    'names a wrong key, `sluice dump` shows a wrong name.',
+    'logstore is a wrong one: `failures` and `failures_unknown_topic` of impstats count that, and the log of ' +
+    'sluice has a line `a client is refused` with the reason.',
 }

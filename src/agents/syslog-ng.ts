@@ -60,7 +60,7 @@ export const syslogNg: Agent = {
   says: { unreachable: librdkafkaSays.unreachable, certificate: librdkafkaSays.certificate },
   then:
     'syslog-ng prints nothing when the key, the project or the logstore is a wrong one, and these logs are lost: the ' +
-    'log of sluice names a wrong key, `sluice dump` shows a wrong name. While the server cannot be reached logs wait.',
+    'log of sluice has a line `a client is refused` with the reason. While the server cannot be reached logs wait.',
   mistakes: [
     {
       says: 'kafka: init_transactions failed; … transactions are not supported: set no transactional.id',

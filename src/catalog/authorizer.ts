@@ -7,7 +7,7 @@ import { errorKinds } from '../base/errors.ts'
 import { isRegion } from '../config/schema.ts'
 import { type Catalog } from './catalog.ts'
 import { type AccessKey, type Logstore } from './model.ts'
-import { isName } from './names.ts'
+import { isName, shorten } from './names.ts'
 
 /** Who a connection says it is, and what came of it. */
 export interface Principal {
@@ -45,7 +45,7 @@ export class Authorizer {
 
   /** Whether `principal` may write to `topic`, and to which logstore that is. */
   authorize(principal: Principal, topic: string): Permission | Refusal {
-    const refusal = this.#refuse(principal)
+    const refusal = this.findRefusal(principal)
     if (refusal !== undefined) return refusal
     const { project } = principal
     const isJson = topic.endsWith(JSON_SUFFIX)
@@ -58,12 +58,12 @@ export class Authorizer {
 
   /** The logstores that `principal` may write to; none if it is refused altogether. */
   listWritable(principal: Principal): Logstore[] {
-    if (this.#refuse(principal) !== undefined) return []
+    if (this.findRefusal(principal) !== undefined) return []
     return this.#catalog.listLogstores(principal.project).filter(({ name }) => mayWrite(principal.accessKey, name))
   }
 
   /** What is to be said against the principal, whatever the topic. */
-  #refuse({ project: name, accessKey, region = this.#region }: Principal): Refusal | undefined {
+  findRefusal({ project: name, accessKey, region = this.#region }: Principal): Refusal | undefined {
     const project = this.#catalog.findProject(name)
     if (project === undefined) return unknownProject(name)
     if (project.region !== region) return otherRegion(name, project.region, region)
@@ -116,9 +116,4 @@ function noRight(project: string, logstore: string): Refusal {
   const name = JSON.stringify(shorten(logstore))
   const message = `this access key may not write to logstore ${name} of project "${project}": use a key that names it, or one for all logstores`
   return { refusal: 'NO_RIGHT', message }
-}
-
-/** A client's text, cut so that no message grows with it. */
-function shorten(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }

@@ -9,6 +9,11 @@ export function isName(name: string): boolean {
   return /^[a-z0-9][a-z0-9_-]{1,61}[a-z0-9]$/.test(name)
 }
 
+/** A client's text, cut so that no message grows with it. */
+export function shorten(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text
+}
+
 /** Throws INVALID_NAME if a project or a logstore (`what`) may not be called this. */
 export function checkName(what: 'project' | 'logstore', name: string): void {
   if (!isName(name)) throw sluiceError('INVALID_NAME', { what, name })

@@ -24,6 +24,7 @@ import { type Dispatcher } from './dispatcher.ts'
 import { type Address, type AnyHandler, type Answer } from './handler.ts'
 import { Holdings, type Shares } from './holdings.ts'
 import { Pace } from './pace.ts'
+import { forLog } from './refusal-log.ts'
 import { RefusedStreams } from './refused-streams.ts'
 import { type Authentication, type Session } from './session.ts'
 import { type Tap } from './tap.ts'
@@ -80,6 +81,8 @@ export class Connection {
   #pause: NodeJS.Timeout | undefined
   /** Since the client came, or was found to have no right access key any more. */
   #requestsWithoutKey = 0
+  /** As the client named itself last. */
+  #clientId = ''
   /** The size of the request that is being handled, with its prefix. */
   #requestBytes = 0
 
@@ -124,7 +127,8 @@ export class Connection {
   /** Ends the connection in order: what was taken is still answered. */
   close(reason: string): void {
     if (this.#isClosing) return
-    this.#log.info({ project: this.#options.session.principal?.project, reason }, 'connection closed')
+    const { principal } = this.#options.session
+    this.#log.info({ project: principal && forLog(principal.project), reason }, 'connection closed')
     this.tap?.close(reason)
     this.#leave()
   }
@@ -256,9 +260,10 @@ export class Connection {
   #call(handler: AnyHandler, header: RequestHeader, request: unknown): void {
     const { session, advertised } = this.#options
     const { apiVersion: version, correlationId } = header
+    this.#clientId = header.clientId ?? ''
     const call = {
       version,
-      clientId: header.clientId ?? '',
+      clientId: this.#clientId,
       session,
       source: this.#source,
       advertised,
@@ -290,7 +295,8 @@ export class Connection {
       this.#enter()
       if (!result.accepted) this.close(result.message)
     }
-    this.#await(slot, this.#options.session.authenticate(frame.toBuffer()), take, true)
+    const client = { clientId: this.#clientId, source: this.#source }
+    this.#await(slot, this.#options.session.authenticate(frame.toBuffer(), client), take, true)
   }
 
   /** Waits for an answer; if it blocks, no further frame is looked at until it is there. */
@@ -331,10 +337,7 @@ export class Connection {
     this.#holdings.join(this.#hasRightKey ? session.principal.project : undefined)
     this.#frames.limitBytes = this.#hasRightKey ? limits.requestBytes : limits.unauthenticatedRequestBytes
     // The user of a wrong key is to see why, and is to have nothing else of it.
-    if (!this.#hasRightKey) {
-      this.#log.info({ project: session.principal.project }, 'access denied: unknown project or wrong access key')
-      this.#deadline = this.#after(limits.unauthenticatedMs, 'its access key was not accepted')
-    }
+    if (!this.#hasRightKey) this.#deadline = this.#after(limits.unauthenticatedMs, 'its access key was not accepted')
   }
 
   /** Sends what is ready once everything that has become durable together has its answer: one write for all of them. */

@@ -6,11 +6,13 @@ import { join } from 'node:path'
 import { developmentHosts, makeCertificates } from '../../certs/development.ts'
 import { sluiceError } from '../base/errors.ts'
 import { type Authenticator } from '../catalog/authenticator.ts'
+import { type Authorizer } from '../catalog/authorizer.ts'
 import { type Catalog } from '../catalog/catalog.ts'
 import { loopbackNetworks } from '../config/listeners.ts'
 import { type Config, type TrustedListenerConfig } from '../config/schema.ts'
 import { type Address } from './handler.ts'
 import { Listener, type ListenerOptions } from './listener.ts'
+import { type RefusalLog } from './refusal-log.ts'
 import { SaslSession, TrustedSession, type Session } from './session.ts'
 
 export interface Listeners {
@@ -21,11 +23,16 @@ export interface Listeners {
   close(): Promise<void>
 }
 
+export interface ListenersOptions {
+  catalog: Catalog
+  authenticator: Authenticator
+  authorizer: Authorizer
+  refusalLog: RefusalLog
+  shared: ListenerOptions['shared']
+}
+
 /** Opens them one after the other; if one fails, those before it are closed again. */
-export async function openListeners(
-  config: Config,
-  { catalog, authenticator, shared }: { catalog: Catalog; authenticator: Authenticator; shared: ListenerOptions['shared'] },
-): Promise<Listeners> {
+export async function openListeners(config: Config, { catalog, shared, ...access }: ListenersOptions): Promise<Listeners> {
   const { auth, listeners } = config
   const opened = new Map<string, Listener>()
   const open = async (options: Omit<ListenerOptions, 'shared'>): Promise<void> => {
@@ -35,7 +42,7 @@ export async function openListeners(
     await Promise.all([...opened.values()].map(listener => listener.close()))
   }
   const logIn = (serverName: string | undefined): Session =>
-    new SaslSession({ authenticator, rejectAt: auth.reject, lifetimeMs: auth.sessionMs, serverName })
+    new SaslSession({ ...access, rejectAt: auth.reject, lifetimeMs: auth.sessionMs, serverName })
   const development = await makeDevelopmentCertificates(config, shared)
   try {
     for (const name of ['internet', 'intranet'] as const) {

@@ -14,7 +14,8 @@
 import { ApiKey } from '../../protocol/api-keys.ts'
 import { type Authenticator } from '../catalog/authenticator.ts'
 import { type Catalog } from '../catalog/catalog.ts'
-import { regionOfHost, type Principal } from '../catalog/authorizer.ts'
+import { regionOfHost, type Authorizer, type Principal } from '../catalog/authorizer.ts'
+import { type RefusalLog, type RefusedClient } from './refusal-log.ts'
 
 export type SessionState = 'start' | 'raw token' | 'token' | 'authenticating' | 'authenticated' | 'refused'
 
@@ -39,11 +40,13 @@ export interface Session {
    * empty or the project (kafka-python and aiokafka send it). Rejects when nothing can be said now, which must not be answered as
    * a refusal: Logstash drops logs on one.
    */
-  authenticate(token: Buffer): Promise<Authentication>
+  authenticate(token: Buffer, client: RefusedClient): Promise<Authentication>
 }
 
 export interface SaslSessionOptions {
   authenticator: Authenticator
+  authorizer: Authorizer
+  refusalLog: RefusalLog
   rejectAt: 'topic' | 'sasl'
   /** The TLS server name that the client asked for. */
   serverName: string | undefined
@@ -100,8 +103,8 @@ export class SaslSession implements Session {
     return true
   }
 
-  async authenticate(token: Buffer): Promise<Authentication> {
-    const { authenticator, rejectAt, serverName, lifetimeMs } = this.#options
+  async authenticate(token: Buffer, client: RefusedClient): Promise<Authentication> {
+    const { authenticator, authorizer, refusalLog, rejectAt, serverName, lifetimeMs } = this.#options
     this.#state = 'authenticating'
     const credentials = parseToken(token)
     if (credentials === undefined)
@@ -110,11 +113,14 @@ export class SaslSession implements Session {
     if (this.#principal !== undefined && this.#principal.project !== project)
       return this.#refuse('a connection belongs to one project: authenticate again as the project of the first time')
     const accessKey = await authenticator.verify(project, accessKeyId, secret)
+    const principal = { project, accessKey, region: regionOfHost(serverName, project) }
+    const refusal = authorizer.findRefusal(principal)
+    if (refusal !== undefined) refusalLog.tell(client, { project, message: refusal.message })
     if (accessKey === undefined && rejectAt === 'sasl')
       return this.#refuse(
         `access denied: the user name is the project, the password is accessKeyId#accessKeySecret of a key of that project`,
       )
-    this.#principal = { project, accessKey, region: regionOfHost(serverName, project) }
+    this.#principal = principal
     this.#state = 'authenticated'
     if (lifetimeMs === undefined) return { accepted: true, lifetimeMs: 0 }
     this.#expiresAtMs = performance.now() + lifetimeMs

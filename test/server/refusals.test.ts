@@ -6,6 +6,7 @@ import { ErrorCode } from '../../protocol/error-codes.ts'
 import { errorTypeOf, openProducer, type ProducerOptions } from '../support/producer.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { hasProc, Server } from '../support/server.ts'
+import { until } from '../support/wait.ts'
 
 const batch = { records: [{ value: 'x' }] }
 const messages = [{ value: 'x' }]
@@ -273,6 +274,8 @@ describe('a server that refuses access keys in SASL', () => {
     assert.equal(errorCode, ErrorCode.SASL_AUTHENTICATION_FAILED)
     assert.match(errorMessage ?? '', /^access denied: .+accessKeyId#accessKeySecret/)
     await client.waitForEnd()
+    const line = await until('a line in the log', () => server.log.find(({ msg }) => msg === 'a client is refused'))
+    assert.deepEqual([line['project'], line['clientId'], line['source']], ['demo', 'raw', '127.0.0.1'])
   })
 
   it('shows kafkajs that sentence', async () => {

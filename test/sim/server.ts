@@ -23,6 +23,7 @@ import { JournalReader } from '../../src/journal/reader.ts'
 import { type Call } from '../../src/kafka/handler.ts'
 import { produceHandler } from '../../src/kafka/handlers/produce.ts'
 import { Pace } from '../../src/kafka/pace.ts'
+import { RefusalLog } from '../../src/kafka/refusal-log.ts'
 import { RefusedStreams } from '../../src/kafka/refused-streams.ts'
 import { type Session } from '../../src/kafka/session.ts'
 import { type Random } from '../protocol/random.ts'
@@ -90,7 +91,7 @@ export class SimulatedServer {
     })
     const quotas = new Quotas({ quotaOf: () => ({}) })
     const ingest = new Ingest({ authorizer, balancer: this.#balancer, journal, room, quotas })
-    this.#produce = produceHandler({ ingest, log: silentLog, onRefused: () => {} })
+    this.#produce = produceHandler({ ingest, refusalLog: new RefusalLog(silentLog), log: silentLog, onRefused: () => {} })
     catalog.onChange(() => this.#tellCatalog())
   }
 

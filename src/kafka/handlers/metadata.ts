@@ -15,6 +15,7 @@ import {
 import { type Authorizer } from '../../catalog/authorizer.ts'
 import { type Logstore } from '../../catalog/model.ts'
 import { principalOf, type Call, type Handler } from '../handler.ts'
+import { type RefusalLog } from '../refusal-log.ts'
 import { errorCodeOf } from '../refusals.ts'
 
 /** The only node there is. */
@@ -24,11 +25,18 @@ const NO_TOPIC_ID = '0'.repeat(32)
 
 type Topic = MetadataResponseInput['topics'][number]
 
-export function metadataHandler(authorizer: Authorizer): Handler<MetadataRequest, MetadataResponseInput> {
+export function metadataHandler(options: {
+  authorizer: Authorizer
+  refusalLog: RefusalLog
+}): Handler<MetadataRequest, MetadataResponseInput> {
+  const { authorizer, refusalLog } = options
+
   function describeTopic(name: string, call: Call): Topic {
-    if (!LEGAL_TOPIC.test(name)) return refusedTopic(name, ErrorCode.INVALID_TOPIC_EXCEPTION)
-    const access = authorizer.authorize(principalOf(call), name)
-    return 'refusal' in access ? refusedTopic(name, errorCodeOf(access.refusal)) : presentTopic(name, access.logstore)
+    const principal = principalOf(call)
+    const access = authorizer.authorize(principal, name)
+    if (!('refusal' in access)) return presentTopic(name, access.logstore)
+    refusalLog.tell(call, { project: principal.project, topic: name, message: access.message })
+    return refusedTopic(name, LEGAL_TOPIC.test(name) ? errorCodeOf(access.refusal) : ErrorCode.INVALID_TOPIC_EXCEPTION)
   }
 
   /** Topic ids may be asked for instead of names; sluice announces no API in which a client could use them. */

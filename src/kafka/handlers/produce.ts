@@ -24,6 +24,7 @@ import { conversionBudget, type ConversionBudget } from '../../../protocol/recor
 import { type Log } from '../../base/log.ts'
 import { isOverload, LONGEST_SLOW_MS, type Ingest, type WriteRefusal } from '../../ingest/ingest.ts'
 import { principalOf, type Answer, type Call, type Handler } from '../handler.ts'
+import { type RefusalLog } from '../refusal-log.ts'
 import { errorCodeOf } from '../refusals.ts'
 
 type PartitionData = ProduceRequest['topicData'][number]['partitionData'][number]
@@ -33,12 +34,15 @@ const ACKS = [-1, 0, 1]
 
 export interface ProduceOptions {
   ingest: Ingest
+  refusalLog: RefusalLog
   log: Log
   /** Called with the error code of each partition that is refused. */
   onRefused: (errorCode: number) => void
 }
 
-export function produceHandler({ ingest, log, onRefused }: ProduceOptions): Handler<ProduceRequest, ProduceResponseInput> {
+export function produceHandler(options: ProduceOptions): Handler<ProduceRequest, ProduceResponseInput> {
+  const { ingest, refusalLog, log, onRefused } = options
+
   function refuseAll(request: ProduceRequest): BatchRefusal | undefined {
     if (request.transactionalId !== null && request.transactionalId !== '')
       return {
@@ -83,6 +87,8 @@ export function produceHandler({ ingest, log, onRefused }: ProduceOptions): Hand
     const outcome = ingest.write(principal, { topic, partition: index, records, batches, source, clientId, isAnswered })
     if ('refusal' in outcome) {
       if (isOverload(outcome.refusal)) pace.refuse(LONGEST_SLOW_MS)
+      else if (!isKnownStream(outcome.refusal))
+        refusalLog.tell(call, { project: principal.project, topic, message: outcome.message })
       if (!isKnownStream(outcome.refusal)) refusedStreams.add(topic, index, earlier ?? first)
       return refused(index, errorCodeOf(outcome.refusal), outcome.message)
     }

@@ -31,8 +31,8 @@ export const saslAuthenticateHandler: Handler<SaslAuthenticateRequest, SaslAuthe
   request: saslAuthenticateRequest,
   response: saslAuthenticateResponse,
   blocks: true,
-  async handle({ authBytes }, { session }) {
-    const result = await session.authenticate(authBytes)
+  async handle({ authBytes }, call) {
+    const result = await call.session.authenticate(authBytes, call)
     // Kong's library takes null for the bytes of another mechanism: they are empty, and the message of a refusal never null.
     const response = { errorCode: ErrorCode.NONE, errorMessage: null, authBytes: Buffer.alloc(0), sessionLifetimeMs: 0 }
     if (result.accepted) return { response: { ...response, sessionLifetimeMs: result.lifetimeMs } }

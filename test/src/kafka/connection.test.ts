@@ -10,9 +10,11 @@ import { nodeFiles } from '../../../src/base/files.ts'
 import { Turnstile } from '../../../src/base/turnstile.ts'
 import { type Log } from '../../../src/base/log.ts'
 import { type Authenticator } from '../../../src/catalog/authenticator.ts'
+import { type Authorizer } from '../../../src/catalog/authorizer.ts'
 import { defaultLimits } from '../../../src/config/limits.ts'
 import { Connection } from '../../../src/kafka/connection.ts'
 import { Dispatcher } from '../../../src/kafka/dispatcher.ts'
+import { RefusalLog } from '../../../src/kafka/refusal-log.ts'
 import { SaslSession } from '../../../src/kafka/session.ts'
 import { WireDump } from '../../../src/kafka/wire-dump.ts'
 
@@ -25,6 +27,8 @@ describe('Connection', () => {
         socket,
         session: new SaslSession({
           authenticator: {} as Authenticator,
+          authorizer: {} as Authorizer,
+          refusalLog: new RefusalLog(log),
           rejectAt: 'topic',
           serverName: undefined,
           lifetimeMs: undefined,

@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import { Chunks } from '../../../protocol/chunks.ts'
 import { encodeRequest, type RequestHeader } from '../../../protocol/headers.ts'
 import { metadataRequest } from '../../../protocol/messages/metadata.ts'
+import { silentLog } from '../../../src/base/log.ts'
 import { Authenticator } from '../../../src/catalog/authenticator.ts'
+import { Authorizer } from '../../../src/catalog/authorizer.ts'
 import { openCatalog } from '../../../src/catalog/catalog.ts'
+import { RefusalLog } from '../../../src/kafka/refusal-log.ts'
 import { SaslSession } from '../../../src/kafka/session.ts'
 import { type Tapped } from '../../../src/kafka/tap.ts'
 import { WireDump, type Recording, type RecordingOptions, type RecordingSummary } from '../../../src/kafka/wire-dump.ts'
@@ -28,7 +31,7 @@ describe('a wire dump', () => {
   /** What every call waits for. */
   let latency: Promise<void>
   let fault: (operation: Operation) => Fault | undefined
-  let authenticator: Authenticator
+  let access: { authenticator: Authenticator; authorizer: Authorizer; refusalLog: RefusalLog }
   let dump: WireDump
   let nextPort: number
 
@@ -37,7 +40,11 @@ describe('a wire dump', () => {
     latency = Promise.resolve()
     files = new MemoryFiles({ chance: new Random(1), intercept: operation => fault(operation), latency: () => latency })
     const catalog = await openCatalog({ files, directory: '/catalog', defaults: { region: 'local' } })
-    authenticator = new Authenticator({ catalog })
+    access = {
+      authenticator: new Authenticator({ catalog }),
+      authorizer: new Authorizer({ catalog, region: 'local' }),
+      refusalLog: new RefusalLog(silentLog),
+    }
     dump = new WireDump({ files, directory: DIRECTORY })
     nextPort = 1
   })
@@ -46,7 +53,7 @@ describe('a wire dump', () => {
 
   class Client implements Tapped {
     tap: Tapped['tap']
-    readonly session = new SaslSession({ authenticator, rejectAt: 'topic', serverName: undefined, lifetimeMs: undefined })
+    readonly session = new SaslSession({ ...access, rejectAt: 'topic', serverName: undefined, lifetimeMs: undefined })
 
     constructor(source = '192.0.2.1') {
       const peer = `${source}:${nextPort++}`
@@ -56,7 +63,7 @@ describe('a wire dump', () => {
     /** A right key is not needed: who has a wrong one is of the project too. */
     async login(project: string): Promise<this> {
       this.session.handshake(1, 'PLAIN')
-      await this.session.authenticate(plainToken(project, 'id#secret'))
+      await this.session.authenticate(plainToken(project, 'id#secret'), { clientId: '', source: '' })
       return this
     }
 
