@@ -34,6 +34,8 @@ interface PushOptions extends PlaceOptions {
 }
 
 const codecs = Object.values(Codec).map(codecName)
+/** The first Node.js that compresses with it by itself. */
+const ZSTD_NODE = 'Node.js 22.15 or newer'
 const KEY_VARIABLE = 'SLUICE_ACCESS_KEY'
 const DEFAULT_PORT = 10_012
 const MIN_BATCH_BYTES = 1024
@@ -55,7 +57,7 @@ export function pushCommand(): Command {
     .option('--ca <file>', "a PEM file with the authority of the server's certificate, if the system does not know it")
     .option('--key <id>', `the access key; its secret is read with --secret-stdin (default: ${KEY_VARIABLE} in the environment)`)
     .option('--secret-stdin', 'read the secret of the access key from standard input')
-    .option('--codec <codec>', `the compression: ${codecs.join(', ')}`, parseCodec, 'lz4')
+    .option('--codec <codec>', `the compression: ${codecs.join(', ')}; zstd takes ${ZSTD_NODE}`, parseCodec, 'lz4')
     .option('--batch-bytes <size>', 'how much is sent at a time, before compression', parseBatchBytes, 2 ** 20)
     .option('--follow', 'go on with what is written to the files later, as tail -F, also when they are rotated or cut')
     .option('--json', 'print {"lines", "bytes", "batches", "seconds", "files"} at the end')
@@ -260,7 +262,8 @@ function parsePort(given: string): number {
 function parseCodec(given: string): string {
   const codec = Codec[given.toUpperCase() as keyof typeof Codec]
   if (codec === undefined) throw new InvalidArgumentError(`It must be one of ${codecs.join(', ')}.`)
-  if (!isCompressor(codec)) throw new InvalidArgumentError(`${given} takes Node.js 22.15 or newer.`)
+  if (!isCompressor(codec))
+    throw new InvalidArgumentError(`${given} takes ${ZSTD_NODE}, this is ${process.version}: lz4 does without.`)
   return given
 }
 
