@@ -35,7 +35,7 @@ export interface Agent {
   /** One line. */
   about: string
   /** What its configuration is written in. */
-  language: 'yaml' | 'toml' | 'json' | 'sh' | 'conf'
+  language: 'yaml' | 'toml' | 'json' | 'conf'
   /** Where the configuration goes. */
   file: string
   /** `none`: it speaks neither TLS nor SASL, and needs a trusted listener. `both`: it can do without. */

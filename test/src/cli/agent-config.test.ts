@@ -140,6 +140,34 @@ describe('the agents', () => {
   })
 })
 
+describe('the configuration of agents', () => {
+  const target = {
+    host: '2001:db8::1',
+    port: 10_012,
+    // Names that are no text in YAML unless they are quoted.
+    project: '1e5',
+    logstore: 'null',
+    ca: '/etc/our: own/ca.pem',
+    password: 'key: 1,#a%b@c',
+    placeholder: '',
+  }
+  for (const agent of agents)
+    it(`has names, secrets and an IPv6 address as they are: ${agent.name}`, () => {
+      const isTrusted = agent.security === 'none'
+      const configuration = agent.configure({ ...target, isTrusted, ...(isTrusted && { ca: undefined, password: undefined }) })
+      assertParses(agent, configuration)
+      const texts = textsOf(agent, configuration)
+      const has = (expected: string) => assert(texts.includes(expected), `${expected} is not in ${JSON.stringify(texts)}`)
+      assert(texts.includes('[2001:db8::1]:10012') || texts.includes('2001:db8::1'), JSON.stringify(texts))
+      // kcat is given it by its command line.
+      if (agent.name !== 'kcat') has(target.logstore)
+      if (isTrusted) return
+      has(target.project)
+      has(target.password)
+      if (agent.security === 'tls') has(target.ca)
+    })
+})
+
 describe('docs/agents', () => {
   it('is what src/agents says; "npm run docs" writes it', async () => {
     const pages = await makeAgentPages()
@@ -155,6 +183,23 @@ describe('docs/agents', () => {
       )
   })
 })
+
+/** All texts of a configuration, as whoever reads it has them; of other languages what stands in quotes, or alone behind a name. */
+function textsOf({ language }: Agent, configuration: string): string[] {
+  if (language === 'json' || language === 'yaml') return leavesOf(parse(configuration))
+  const lines = configuration.split('\n').filter(line => !/^\s*#/.test(line))
+  return lines.flatMap(line => [
+    ...Array.from(line.matchAll(/"(?:[\w.]+=)?([^"]*)"/g), ([, text]) => text!),
+    ...Array.from(line.matchAll(/'([^']*)'/g), ([, text]) => text!),
+    line.replace(/^\s*[\w.]+[= ]/, ''),
+  ])
+}
+
+function leavesOf(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  if (typeof value !== 'object' || value === null) return []
+  return [...(Array.isArray(value) ? [] : Object.keys(value)), ...Object.values(value).flatMap(leavesOf)]
+}
 
 /** The formats that there is a parser for here; the others are read by the agents themselves, in test/agents. */
 function assertParses({ name, language }: Agent, configuration: string): void {

@@ -90,7 +90,8 @@ describe('OTLP as protobuf', () => {
     'a varint that does not end': Buffer.from(`0a${'ff'.repeat(11)}`, 'hex'),
     'a varint that is cut': Buffer.from('0aff', 'hex'),
     'a field without number': Buffer.from('0200', 'hex'),
-    'a field number above 2^29': Buffer.from('8280808010', 'hex'),
+    'a field number above 2^29': Buffer.from('828080801000', 'hex'),
+    'a varint of eleven bytes': requestOf(Buffer.from(`38${'80'.repeat(10)}01`, 'hex')),
     'a group': Buffer.from('0b0c', 'hex'),
     'a type that there is not': Buffer.from('0f', 'hex'),
     'eight bytes that are cut': Buffer.from('0900000000000000', 'hex'),
@@ -113,6 +114,19 @@ describe('OTLP as protobuf', () => {
     assert.deepEqual(decode('otlp-protobuf', '')[0]!.tags, [])
   })
 
+  it('leaves out what has its default, and passes over a field that has another type', () => {
+    const json = (scope: Buffer, record: Buffer) =>
+      otlpJsonOf(field(1, field(2, Buffer.concat([field(1, scope), field(2, record)]))))!.toString()
+    const of = (scope: string, record: string) => `{"resourceLogs":[{"scopeLogs":[{"scope":${scope},"logRecords":[${record}]}]}]}`
+    assert.equal(json(Buffer.from([0x20, 5]), Buffer.from([0x38, 3])), of('{"droppedAttributesCount":5}', '{"droppedAttributesCount":3}')) // prettier-ignore
+    assert.equal(json(Buffer.from([0x20, 0]), Buffer.from([0x38, 0, 0x1a, 0])), of('{}', '{}'))
+    // Of a varint 64 bits count.
+    const zero = field(5, Buffer.from(`10${'80'.repeat(9)}02`, 'hex'))
+    assert.equal(json(Buffer.alloc(0), zero), of('{}', '{"body":{"boolValue":false}}'))
+    // Attributes and a body that are numbers, a severity that is text.
+    assert.equal(json(Buffer.from([0x18, 1]), Buffer.from([0x30, 1, 0x28, 1, 0x12, 1, 0x61])), of('{}', '{}'))
+  })
+
   it('with text that is no UTF-8 keeps its bytes, and says so', () => {
     const text = Buffer.from([0x61, 0xff, 0x22, 0x0a])
     const [log] = decode('otlp-protobuf', requestOf(field(5, field(1, text))))
@@ -133,8 +147,10 @@ describe('OTLP as protobuf', () => {
           length += prefix.length
         }
       value = Buffer.concat([...prefixes.reverse(), value])
-      const [log] = decode('otlp-protobuf', requestOf(field(5, value)))
+      const bytes = requestOf(field(5, value))
+      const [log] = decode('otlp-protobuf', bytes)
       assert.equal(log!.fields === '', levels > 10)
+      if (levels > 10) assert.deepEqual(log!.content, bytes)
     }
   })
 
@@ -153,6 +169,18 @@ describe('OTLP as protobuf', () => {
       requestOf(field(5, Buffer.concat([Buffer.from([0x2a, 0]), many(Buffer.from([0x2a, 2, 0x0a, 0]))]))),
     ])
       assert.notEqual(decode('otlp-protobuf', bytes).length, 0)
+  })
+
+  it('of too many fields stays what it is', () => {
+    for (const [fields, isRead] of [
+      [2 ** 20, true],
+      [2 ** 21, false],
+    ] as const) {
+      // prettier-ignore
+      const bytes = requestOf(Buffer.alloc(2 * fields, Buffer.from([0x38, 1])))
+      const [log] = decode('otlp-protobuf', bytes)
+      assert.equal(log!.fields !== '', isRead)
+    }
   })
 
   it('that would become too much JSON stays what it is', () => {
@@ -283,8 +311,10 @@ describe('OTLP as JSON', () => {
 
   it('has a record that is odd without fields, and the others with theirs', () => {
     const deep = '{"arrayValue":{"values":['.repeat(50) + '{"intValue":"1"}' + ']}}'.repeat(50)
+    const deepPairs = '{"kvlistValue":{"values":[{"key":"a","value":'.repeat(50) + '{}' + '}]}}'.repeat(50)
     for (const odd of [
       `{"body":${deep}}`,
+      `{"body":${deepPairs}}`,
       '{"body":{"arrayValue":{"values":[1]}}}',
       '{"attributes":[1]}',
       '{"attributes":[{"key":1}]}',
@@ -292,6 +322,11 @@ describe('OTLP as JSON', () => {
       const logs = decode('otlp-json', `{"resourceLogs":[{"scopeLogs":[{"logRecords":[${odd},{"body":{"stringValue":"x"}}]}]}]}`)
       assert.deepEqual(logs.map(({ fields, tags }) => [fields === '', tags]), [[true, ['not-otlp-json']], [false, []]]) // prettier-ignore
     }
+  })
+
+  it('has a record of more than two MiB without fields', () => {
+    const logs = decode('otlp-json', body(`{"stringValue":"${'x'.repeat(2 ** 21)}"}`))
+    assert.deepEqual(logs.map(({ fields, tags }) => [fields, tags]), [['', ['not-otlp-json']]]) // prettier-ignore
   })
 
   it('is told by the format auto, unless JSON is asked for', () => {
