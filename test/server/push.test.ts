@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { appendFile, rename, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -198,6 +199,40 @@ describe('sluice push', () => {
     assert.equal(await server.countRows('demo/kills'), lines.length)
   })
 
+  it('stores nothing twice when a connection ends before its answers are read', async () => {
+    await server.createLogstore('demo/cut')
+    const lines = numbered(2000, 'c'.repeat(60))
+    await writeFile(path('cut.log'), lines.join('\n'))
+    let cuts = 0
+    const proxy = createServer(client => {
+      const upstream = connect(server.port(), '127.0.0.1')
+      client.pipe(upstream).on('error', () => client.destroy())
+      client.on('error', () => upstream.destroy())
+      client.on('close', () => upstream.destroy())
+      upstream.on('data', (piece: Buffer) => {
+        // More than a login takes: this is the answer to a batch, which is stored.
+        if (cuts === 0 && client.bytesRead > 4000) cuts++
+        else if (!client.destroyed) return client.write(piece)
+        client.destroy()
+      })
+    })
+    await once(proxy.listen(0, '127.0.0.1'), 'listening')
+    const port = String((proxy.address() as AddressInfo).port)
+    const options = ['--host', '127.0.0.1', '--port', port, '--codec', 'none', '--batch-bytes', '1KiB']
+    const ca = ['--ca', join(server.data, 'certs', 'ca.pem'), '--key', 'cut', '--secret-stdin']
+    const secret = (await server.createKey('demo', { id: 'cut' })).split('#')[1]!
+    const { child, outcome } = start('demo/cut', path('cut.log'), ...options, ...ca)
+    child.stdin!.end(secret)
+    const { code, stderr } = await outcome
+    proxy.close()
+    await server.control('DELETE', '/v1/projects/demo/keys/cut')
+    assert.equal(code, 0, stderr)
+    assert.equal(cuts, 1)
+    assert.match(stderr, /; trying again\n/)
+    assert.deepEqual(await readContents('demo/cut', lines.length), lines)
+    assert.equal(await server.countRows('demo/cut'), lines.length)
+  })
+
   it('stops at Ctrl-C, stores what was read, and says how far that is', async () => {
     await server.createLogstore('demo/stopped')
     const lines = numbered(500_000, 's'.repeat(60))
@@ -233,7 +268,7 @@ describe('sluice push', () => {
 
   it('sends no faster than the server takes it', async () => {
     await server.createLogstore('limited/logs')
-    const lines = numbered(20_000, 'q'.repeat(70))
+    const lines = numbered(30_000, 'q'.repeat(70))
     await writeFile(path('limited.log'), lines.join('\n'))
     const { code, stdout, stderr } = await push(
       'limited/logs',
@@ -242,9 +277,11 @@ describe('sluice push', () => {
       'none',
       '--json',
       '--batch-bytes',
-      '64KiB',
+      // More than the quota of three seconds: what comes behind it is refused, and sent again.
+      '1MiB',
     )
     assert.equal(code, 0, stderr)
+    assert.match(stderr, /^sluice: project "limited" sends more than its quota: .*; trying again\n/)
     assert((JSON.parse(stdout) as { seconds: number }).seconds > 3)
     assert.deepEqual(await readContents('limited/logs', lines.length), lines)
   })
