@@ -8,7 +8,8 @@
  * always syncs before it acknowledges. All have the same certificate, 8 partitions or shards, and one load generator, written in
  * Go. Each row is measured in rounds, the systems in turns within a round, and only runs of the same round are compared: what is
  * quoted is the ratio of medians, with the least and the greatest ratio of a pair. A pair is dropped where other programs used more than
- * 40 % of the machine. For large requests the limit is measured beside it: a TLS server in Node that throws everything away.
+ * 40 % of the machine. For large requests the limit is measured beside it: a TLS server in Node that throws everything away; and for those
+ * with goals the bare path, a server in Node with nothing but what an acknowledgement needs.
  *
  * Sluice stores nothing (`store.discard`) unless a row is named "indexing". Rows named "steady" run with the page cache full, the
  * others with memory free. The machine must be quiet, and Linux; java, mvn and go are needed, Kafka is fetched from Maven Central.
@@ -84,7 +85,7 @@ async function run(): Promise<void> {
       if (left[index - 1]?.row !== row)
         await serving.retain(
           left.slice(index).map(each => each.row),
-          [...systems, 'limit'],
+          [...systems, 'limit', 'bare'],
         )
       // Before the memory is filled.
       if (row.kind === 'load') await serving.get(row, system)

@@ -66,12 +66,17 @@ export function medianFigure(runs: readonly Run[], row: string, system: Run['sys
   return values.length === 0 ? undefined : medianOf(values)
 }
 
-/** What was reached of a goal, and whether that is enough; undefined if it was not measured. */
-export function checkGoal(runs: readonly Run[], row: string, goal: Goal): { reached: number; isMet: boolean } | undefined {
+/** What a system, sluice unless named, has reached of a goal, and whether that is enough; undefined if it was not measured. */
+export function checkGoal(
+  runs: readonly Run[],
+  row: string,
+  goal: Goal,
+  system: Run['system'] = 'sluice',
+): { reached: number; isMet: boolean } | undefined {
   const reached =
     goal.of === 'ratio'
-      ? ratioOf(pairRuns(runs, row, 'sluice', 'kafka').pairs, goal.figure)?.ratio
-      : medianFigure(runs, row, 'sluice', goal.figure)
+      ? ratioOf(pairRuns(runs, row, system, 'kafka').pairs, goal.figure)?.ratio
+      : medianFigure(runs, row, system, goal.figure)
   if (reached === undefined) return undefined
   return { reached, isMet: reached <= (goal.atMost ?? Infinity) && reached >= (goal.atLeast ?? -Infinity) }
 }

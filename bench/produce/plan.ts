@@ -8,6 +8,8 @@ export interface PlannedRun {
   system: Run['system']
 }
 
+const BARE_ROUNDS = 3
+
 /** Rows that need the same servers and the same memory stand together, so that both change seldom. */
 export function sortRows(rows: readonly Row[]): Row[] {
   const rank = ({ kind, state, keyKind }: Row): number =>
@@ -17,13 +19,18 @@ export function sortRows(rows: readonly Row[]): Row[] {
 
 /**
  * The runs of a row. Kafka that syncs each append has one in all, since it takes long and says little more each time; the limit has one in
- * each round, beside sluice's.
+ * each round, beside sluice's, and the bare path in the first three.
  */
 export function planRow(row: Row, rounds: number, systems: readonly Run['system'][]): PlannedRun[] {
-  const all: readonly Run['system'][] = row.limitBytes === undefined ? systems : [...systems, 'limit']
+  const all = [...systems, ...limitsOf(row)]
   return Array.from({ length: rounds }, (_, index) => index + 1).flatMap(round =>
     all
       .filter(system => system !== 'kafka-synced' || (round === 1 && row.kind === 'load'))
+      .filter(system => system !== 'bare' || round <= BARE_ROUNDS)
       .map(system => ({ row, round, system })),
   )
+}
+
+function limitsOf({ limitBytes, hasBarePath }: Row): Run['system'][] {
+  return [...(limitBytes === undefined ? [] : (['limit'] as const)), ...(hasBarePath ? (['bare'] as const) : [])]
 }

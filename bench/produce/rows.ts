@@ -22,6 +22,8 @@ export interface Row {
   journalBytes: number
   /** Beside it: what Node can receive over TLS in writes of this size. */
   limitBytes: number | undefined
+  /** Beside it too: a server in Node that does nothing but acknowledge what is on disk. */
+  hasBarePath: boolean
   goals: readonly Goal[]
 }
 
@@ -55,6 +57,7 @@ function row(name: string, load: Load, { goals = [], ...special }: Special): Row
     isIndexing: false,
     journalBytes: 0,
     limitBytes: batch >= 16_000 ? batch : undefined,
+    hasBarePath: false,
     ...special,
     goals: (special.kind ?? 'load') === 'load' ? [...goals, MEMORY_GOAL] : goals,
   }
@@ -65,6 +68,7 @@ const MB1 = { batch: 1_000_000 }
 const KB16 = { batch: 16_000 }
 const KB1 = { batch: 1000 }
 const open = (rate: number): Load => ({ batch: 65_536, rate, connections: 50, lingerMs: 5 })
+const bare = { hasBarePath: true } as const
 const steady = { state: 'steady' } as const
 const request = { figure: 'cpuPerRequest' } as const
 const ack = { figure: 'ackP99', limitBytes: undefined } as const
@@ -73,20 +77,24 @@ const idle = { kind: 'idle', figure: 'memoryPerConnection', limitBytes: undefine
 const inKilobytes: Goal = { figure: 'memoryPerConnection', of: 'value', atMost: 55 }
 
 export const rows: readonly Row[] = [
-  row('64k', KB64, { about: '64 KB, 8 connections', goals: [ratio('cpuPerGb', 0.65), share] }),
-  row('1m', MB1, { about: '1 MB, 8 connections', goals: [ratio('cpuPerGb', 0.9), share] }),
-  row('64k-lz4', { ...KB64, codec: 'lz4' }, { about: '64 KB, lz4, 8 connections', goals: [ratio('cpuPerGb', 0.4)] }),
+  row('64k', KB64, { about: '64 KB, 8 connections', ...bare, goals: [ratio('cpuPerGb', 0.65), share] }),
+  row('1m', MB1, { about: '1 MB, 8 connections', ...bare, goals: [ratio('cpuPerGb', 0.9), share] }),
+  row('64k-lz4', { ...KB64, codec: 'lz4' }, { about: '64 KB, lz4, 8 connections', ...bare, goals: [ratio('cpuPerGb', 0.4)] }),
   row('64k-zstd', { ...KB64, codec: 'zstd' }, { about: '64 KB, zstd, 8 connections', goals: [ratio('cpuPerGb', 0.4)] }),
-  row('16k', KB16, { about: '16 KB, 8 connections', ...request, goals: [ratio('cpuPerRequest', 0.5)] }),
-  row('1k', KB1, { about: '1 KB, 8 connections', goals: [ratio('cpuPerRequest', 0.45)] }),
+  row('16k', KB16, { about: '16 KB, 8 connections', ...request, ...bare, goals: [ratio('cpuPerRequest', 0.5)] }),
+  row('1k', KB1, { about: '1 KB, 8 connections', ...bare, goals: [ratio('cpuPerRequest', 0.45)] }),
   row(
     '1k-200',
     { ...KB1, connections: 200, inflight: 1 },
-    { about: '1 KB, 200 connections', goals: [ratio('cpuPerRequest', 0.7)] },
+    { about: '1 KB, 200 connections', ...bare, goals: [ratio('cpuPerRequest', 0.7)] },
   ),
-  row('open-10k', open(10_000), { about: '10,000 records/s over 50 connections', ...ack, goals: [ratio('ackP99', 1)] }),
+  row('open-10k', open(10_000), { about: '10,000 records/s over 50 connections', ...ack, ...bare, goals: [ratio('ackP99', 1)] }),
   row('open-50k', open(50_000), { about: '50,000 records/s over 50 connections', ...ack, goals: [ratio('ackP99', 1)] }),
-  row('churn-ec', { ...KB1, mode: 'churn' }, { about: 'connect, send 1 KB, close; P-256', goals: [ratio('cpuPerRequest', 0.4)] }),
+  row(
+    'churn-ec',
+    { ...KB1, mode: 'churn' },
+    { about: 'connect, send 1 KB, close; P-256', ...bare, goals: [ratio('cpuPerRequest', 0.4)] },
+  ),
   row('64k-indexing', KB64, {
     about: '64 KB, 8 connections, logs are stored',
     isIndexing: true,
@@ -133,6 +141,7 @@ export const rows: readonly Row[] = [
     {
       about: 'connect, send 1 KB, close; RSA 2048',
       keyKind: 'rsa',
+      ...bare,
       goals: [ratio('cpuPerRequest', 0.4)],
     },
   ),

@@ -26,8 +26,8 @@ export interface Run {
   kind: 'run'
   row: string
   round: number
-  /** `limit` is TLS alone. */
-  system: System | 'limit'
+  /** `limit` is TLS alone, `bare` a server that does nothing but acknowledge. */
+  system: System | 'limit' | 'bare'
   at: string
   tls: string
   seconds: number
@@ -95,17 +95,18 @@ export class ResultFile {
 }
 
 /**
- * Sets each run of sluice beside the limit of its round: bytes on the wire cost TLS the same, whatever they hold. The limit is given as
- * if its bytes had been the same requests.
+ * Sets each run of sluice and of the bare path beside the limit of its round: bytes on the wire cost TLS the same, whatever they hold. The
+ * limit is given as if its bytes had been the requests that sluice had.
  */
 export function withLimits(runs: readonly Run[]): Run[] {
   const find = (of: Run, system: Run['system']): Run | undefined =>
     runs.find(run => run.system === system && run.row === of.row && run.round === of.round && run.wireBytes > 0)
   return runs.map(run => {
-    const other = run.system === 'sluice' ? find(run, 'limit') : run.system === 'limit' ? find(run, 'sluice') : undefined
+    const isLimited = run.system === 'sluice' || run.system === 'bare'
+    const other = isLimited ? find(run, 'limit') : run.system === 'limit' ? find(run, 'sluice') : undefined
     if (other === undefined || run.wireBytes === 0) return run
     const scale = run.wireBytes / other.wireBytes
-    if (run.system === 'sluice') return { ...run, limitShare: (other.cpuSeconds * scale) / run.cpuSeconds }
+    if (isLimited) return { ...run, limitShare: (other.cpuSeconds * scale) / run.cpuSeconds }
     const { requests, records, payloadBytes } = other
     return { ...run, requests: requests * scale, records: records * scale, payloadBytes: payloadBytes * scale }
   })

@@ -15,12 +15,19 @@ import {
   formatRatio,
   formatRecord,
   formatSpread,
+  hasBarePath,
   measuredRows,
   SYSTEM_NAMES,
 } from './tables.ts'
 
 /** Beyond a tenth, versions of Node differ. */
 const NODE_DIFFERENCE = 0.1
+
+const BARE_PATH =
+  'The _bare path_ is a server in Node that does what an acknowledgement needs and nothing else: TLS, frames, a checksum of each batch, one durable ' +
+  'write for all that wait into files that are there already, and answers in their order. It authorises nobody, limits, counts and routes ' +
+  'nothing, and could not recover what it wrote. What it takes more than TLS alone is the price of checking and of the disk; what ' +
+  'sluice takes more than it, of being a product.'
 
 /** Made of the results of the oldest Node that was measured; those of newer ones are compared with it. */
 export function makeProduceSection(directory: string): Section | undefined {
@@ -35,6 +42,7 @@ export function makeProduceSection(directory: string): Section | undefined {
     formatGoals(runs, rows),
     '_ratio_ is that of the medians, sluice to Kafka as shipped, and _of pairs_ the least and the greatest ratio of two runs that stood side by ' +
       'side. _of the limit_ is what TLS alone takes in Node, as a share of what sluice takes.',
+    ...(hasBarePath(runs) ? [BARE_PATH] : []),
     formatMemory(runs, rows),
     '![CPU](performance/produce-cpu.svg)',
     ...(rows.some(isOpen) ? ['![Latency](performance/produce-latency.svg)'] : []),
@@ -134,7 +142,7 @@ function isOpen({ load }: Row): boolean {
   return load.rate !== undefined
 }
 
-const systems = ['kafka', 'kafka-synced', 'sluice', 'limit'] as const
+const systems = ['kafka', 'kafka-synced', 'sluice', 'limit', 'bare'] as const
 const systemNames = systems.map(system => SYSTEM_NAMES[system])
 
 function panelOf(title: string, figure: Figure, runs: readonly Run[], rows: readonly Row[]): BarPanel[] {

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { untilQuiet } from '../indexing/processes.ts'
+import { Bare } from '../load/bare.ts'
 import { makeBenchCertificates, type Certificates, type KeyKind } from '../load/certificates.ts'
 import { runLoad, type Load, type Target } from '../load/generator.ts'
 import { Kafka } from '../load/kafka.ts'
@@ -20,7 +21,7 @@ export interface SystemsOptions {
   say: (what: string) => void
 }
 
-type Server = Kafka | Sluice | Sink
+type Server = Kafka | Sluice | Sink | Bare
 
 /** Java compiles what runs often, and takes its time: seconds of load in all, and at least so many of each kind. */
 const WARM_UP = { seconds: 45, eachSeconds: 4, churnSeconds: 20, bytes: 1.5e9 }
@@ -71,6 +72,7 @@ export class Systems {
     await mkdir(dataDirectory, { recursive: true })
     const { node } = this.#options
     if (system === 'limit') return Sink.start(certificates, node)
+    if (system === 'bare') return Bare.start({ certificates, node, parent: dataDirectory })
     if (system === 'sluice') {
       // A store that never answers, so that what is in the journal stays there.
       const settings =

@@ -11,6 +11,7 @@ export const SYSTEM_NAMES: Record<Run['system'], string> = {
   'kafka-synced': 'Kafka, synced',
   sluice: 'sluice',
   limit: 'TLS alone',
+  bare: 'bare path',
 }
 
 const loadFigures: readonly Figure[] = [
@@ -61,7 +62,8 @@ export function describeForeign(runs: readonly Run[]): string {
 
 /** A line for each goal, and for each row that has none but to be measured. */
 export function formatGoals(runs: readonly Run[], rows: readonly Row[]): string {
-  const header = ['row', 'what', 'Kafka', 'sluice', 'ratio', 'of pairs', 'pairs', 'goal', 'met']
+  const bareHeader = hasBarePath(runs) ? ['bare path', 'its ratio'] : []
+  const header = ['row', 'what', 'Kafka', 'sluice', 'ratio', 'of pairs', 'pairs', 'goal', 'met', ...bareHeader]
   const lines = rows.flatMap(row => {
     const own: (Goal | undefined)[] = row.goals.filter(goal => goal.figure !== MEMORY_GOAL.figure)
     return (own.length === 0 ? [undefined] : own).map(goal => formatGoal(runs, row, goal))
@@ -84,7 +86,19 @@ function formatGoal(runs: readonly Run[], row: Row, goal: Goal | undefined): str
     `${pairs.length}${dropped === 0 ? '' : `, ${dropped} dropped`}`,
     goal === undefined ? '' : formatBound(goal),
     reached === undefined ? '' : reached.isMet ? 'yes' : '**no**',
+    ...(hasBarePath(runs) ? formatBare(runs, row, figure) : []),
   ]
+}
+
+/** The bare path in a row: its figure, and the ratio to Kafka. */
+function formatBare(runs: readonly Run[], { name }: Row, figure: Figure): string[] {
+  const ratio = ratioOf(pairRuns(runs, name, 'bare', 'kafka').pairs, figure)
+  return [formatFigure(figure, ratio?.value ?? medianFigure(runs, name, 'bare', figure)), formatRatio(ratio?.ratio)]
+}
+
+/** Whether the bare path was measured at all. */
+export function hasBarePath(runs: readonly Run[]): boolean {
+  return runs.some(({ system }) => system === 'bare')
 }
 
 /** The memory of the acknowledging process has one goal, whatever the load. */
@@ -140,7 +154,7 @@ function formatTrees(runs: readonly Run[], rows: readonly Row[]): string {
 }
 
 function systemsIn(runs: readonly Run[], row: string): Run['system'][] {
-  return (['kafka', 'kafka-synced', 'sluice', 'limit'] as const).filter(system =>
+  return (['kafka', 'kafka-synced', 'sluice', 'limit', 'bare'] as const).filter(system =>
     runs.some(run => run.row === row && run.system === system),
   )
 }
@@ -157,8 +171,11 @@ export function describeLosses(runs: readonly Run[], rows: readonly Row[]): stri
     const missed = row.goals.flatMap(goal => {
       const reached = checkGoal(runs, row.name, goal)
       if (reached === undefined || reached.isMet) return []
-      const value = goal.of === 'ratio' ? formatRatio(reached.reached) : formatFigure(goal.figure, reached.reached)
-      return [`${figures[goal.figure].title} ${value}, the goal is ${formatBound(goal)}`]
+      const bare = checkGoal(runs, row.name, goal, 'bare')
+      const bareReached =
+        bare && `, which the bare path ${bare.isMet ? 'reaches' : 'misses too'}: ${formatReached(goal, bare.reached)}`
+      const value = formatReached(goal, reached.reached)
+      return [`${figures[goal.figure].title} ${value}, the goal is ${formatBound(goal)}${bareReached ?? ''}`]
     })
     return lost.length + missed.length === 0 ? [] : [`\`${row.name}\`: ${[...lost, ...missed].join('; ')}`]
   })
@@ -187,6 +204,10 @@ export function formatSpread(ratio: Ratio | undefined): string {
 
 function formatFigure(figure: Figure, value: number | undefined): string {
   return figure === 'limitShare' && value !== undefined ? `${Math.round(value * 100)} %` : formatNumber(value)
+}
+
+function formatReached({ figure, of }: Goal, value: number): string {
+  return of === 'ratio' ? formatRatio(value) : formatFigure(figure, value)
 }
 
 function formatBound({ figure, of, atMost, atLeast }: Goal): string {

@@ -1,7 +1,7 @@
 /** What drawings as SVG have in common: their colours, text, and axes with round numbers. */
 
 /** Told apart also by those who see no red or green (Okabe and Ito). */
-export const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7']
+export const COLORS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00']
 
 interface TextStyle {
   size?: number
