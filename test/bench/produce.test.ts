@@ -99,6 +99,15 @@ describe('the pairs of a benchmark', () => {
     assert.equal(all.find(({ round, system }) => round === 2 && system === 'sluice')!.limitShare, undefined)
     assert.deepEqual(checkGoal(all, '64k', { figure: 'limitShare', of: 'value', atLeast: 0.58 }), { reached: 0.6, isMet: true })
   })
+
+  it('tell of the bare path whether it would reach a goal, beside Kafka and beside the limit', () => {
+    const all = withLimits([...runs, runOf('64k', 1, 'bare', 0.9), runOf('64k', 1, 'limit', 1.8, { wireBytes: 2e9 })])
+    const goal = { figure: 'cpuPerGb', of: 'ratio', atMost: 0.3 } as const
+    assert.deepEqual(checkGoal(all, '64k', goal, 'bare'), { reached: 0.3, isMet: true })
+    assert.equal(checkGoal(all, '1k', goal, 'bare'), undefined)
+    const share = { figure: 'limitShare', of: 'value', atLeast: 0.58 } as const
+    assert.deepEqual(checkGoal(all, '64k', share, 'bare'), { reached: 1, isMet: true })
+  })
 })
 
 describe('the plan of a benchmark', () => {
@@ -113,9 +122,16 @@ describe('the plan of a benchmark', () => {
   })
 
   it('takes the systems in turns, and Kafka that syncs once', () => {
-    const [row] = chooseRows('64k')
+    const [row] = chooseRows('64k-zstd')
     const plan = planRow(row!, 2, ['kafka', 'kafka-synced', 'sluice']).map(({ round, system }) => `${round} ${system}`)
     assert.deepEqual(plan, ['1 kafka', '1 kafka-synced', '1 sluice', '1 limit', '2 kafka', '2 sluice', '2 limit'])
+  })
+
+  it('has the bare path in three rounds of some rows', () => {
+    const [row, other] = chooseRows('1k,1k-1')
+    const plan = planRow(row!, 5, ['sluice']).map(({ round, system }) => `${round} ${system}`)
+    assert.deepEqual(plan, ['1 sluice', '1 bare', '2 sluice', '2 bare', '3 sluice', '3 bare', '4 sluice', '5 sluice'])
+    assert(!planRow(other!, 5, ['sluice']).some(({ system }) => system === 'bare'))
   })
 
   it('changes the state of the memory and the certificates seldom', () => {
@@ -184,6 +200,32 @@ describe('the results of a benchmark', () => {
     assert.deepEqual(readdirSync(join(directory, 'performance')).sort(), ['produce-cpu.svg', 'produce-latency.svg'])
     for (const [, path] of report.matchAll(/\]\((performance\/[^)]+)\)/g))
       assert.match(readFileSync(join(directory, path!), 'utf8'), /^<svg /)
+  })
+
+  it('say whether the bare path reaches the goals that sluice misses, if it was measured', async () => {
+    const runs = [
+      runOf('1k', 1, 'kafka', 0.4, { payloadBytes: 1e7 }),
+      runOf('1k', 1, 'sluice', 0.3, { payloadBytes: 1e7, peakMb: 310 }),
+      runOf('1k', 1, 'bare', 0.1, { payloadBytes: 1e7, peakMb: 320 }),
+      runOf('open-10k', 1, 'kafka', 1),
+      runOf('open-10k', 1, 'sluice', 2),
+    ]
+    writeRuns('produce-node20.jsonl', runs)
+    await writeReport({ results: directory, docs: directory })
+    const report = readFileSync(join(directory, 'performance.md'), 'utf8').replace(/\s+/g, ' ')
+    for (const text of [
+      '| goal | met | bare path | its ratio |',
+      '| `1k` | CPU ms/request | 0.04 | 0.03 | 0.75 | 0.75–0.75 | 1 | ≤ 0.45 | **no** | 0.01 | 0.25 |',
+      '| 1 | ≤ 1 | **no** | | |',
+      'CPU ms/request 0.75, the goal is ≤ 0.45, which the bare path reaches: 0.25; ' +
+        'at most, MB 310, the goal is ≤ 300, which the bare path misses too: 320 -',
+      '| `1k` | bare path | 10 |',
+      'ack p99, ms 2.00, the goal is ≤ 1 ###',
+    ])
+      assert(report.includes(text), `${text}\nis not in\n${report}`)
+    writeRuns('produce-node20.jsonl', runs.slice(0, 2))
+    await writeReport({ results: directory, docs: directory })
+    assert(!readFileSync(join(directory, 'performance.md'), 'utf8').includes('bare'))
   })
 
   it('leave out what was not measured', async () => {
