@@ -8,7 +8,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { constants as cryptoConstants } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync, writev } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createServer, type TLSSocket } from 'node:tls'
@@ -27,9 +27,9 @@ import { type Certificates } from './certificates.ts'
 import { type Target } from './generator.ts'
 
 export interface BareOptions {
+  /** Its own directory. */
+  directory: string
   certificates: Certificates
-  /** Where its directory is made. */
-  parent: string
   /** The Node that runs it; this one if absent. */
   node?: string
 }
@@ -52,11 +52,13 @@ export class Bare implements Target {
   }
 
   /** Its files are filled before it takes connections. */
-  static async start({ certificates, parent, node = process.execPath }: BareOptions): Promise<Bare> {
-    const directory = await mkdtemp(join(parent, 'bare-'))
-    const child = spawn(node, [file, certificates.cert, certificates.key, directory], { stdio: ['pipe', 'pipe', 'inherit'] })
-    const [port] = (await once(child.stdout, 'data')) as [Buffer]
-    return new Bare(child, String(port).trim(), certificates.ca, directory)
+  static async start({ directory, certificates: { ca, cert, key }, node = process.execPath }: BareOptions): Promise<Bare> {
+    await rm(directory, { recursive: true, force: true })
+    await mkdir(directory, { recursive: true })
+    const child = spawn(node, [file, cert, key, directory], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const failed = once(child, 'exit').then(() => Promise.reject(new Error('the bare path did not start; it says why above')))
+    const [port] = (await Promise.race([once(child.stdout, 'data'), failed])) as [Buffer]
+    return new Bare(child, String(port).trim(), ca, directory)
   }
 
   get pids(): number[] {
@@ -64,9 +66,11 @@ export class Bare implements Target {
   }
 
   async remove(): Promise<void> {
-    const ended = once(this.#process, 'exit')
-    this.#process.kill()
-    await ended
+    if (this.#process.exitCode === null) {
+      const ended = once(this.#process, 'exit')
+      this.#process.kill()
+      await ended
+    }
     await rm(this.#directory, { recursive: true })
   }
 }
@@ -104,10 +108,13 @@ interface Group {
 /** Files that were filled once and are written over and over, in blocks, each write durable when it is done. */
 class Segments {
   readonly #files: readonly number[]
-  #writes = 0
+  /** The file that is written, and where in it the next group begins. */
+  #current = 0
   #position = 0
+  /** True while a group is written, or about to be. */
   #isWriting = false
-  #groups: Group[] = []
+  /** Those that wait; the last one gathers. */
+  readonly #groups: Group[] = []
 
   constructor(directory: string) {
     this.#files = Array.from({ length: SEGMENTS }, (_, index) => openSegment(join(directory, String(index))))
@@ -137,9 +144,9 @@ class Segments {
     if (padding > 0) group.pieces.push(BLOCK.subarray(0, padding))
     if (this.#position + bytes > SEGMENT_BYTES) {
       this.#position = 0
-      this.#writes++
+      this.#current = (this.#current + 1) % SEGMENTS
     }
-    writev(this.#files[this.#writes % SEGMENTS]!, group.pieces, this.#position, (error, written) => {
+    writev(this.#files[this.#current]!, group.pieces, this.#position, (error, written) => {
       if (error !== null || written !== bytes) throw error ?? new Error(`${written} of ${bytes} bytes were written`)
       this.#write()
       for (const [socket, correlationIds] of group.owed) answer(socket, correlationIds)

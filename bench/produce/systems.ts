@@ -72,7 +72,8 @@ export class Systems {
     await mkdir(dataDirectory, { recursive: true })
     const { node } = this.#options
     if (system === 'limit') return Sink.start(certificates, node)
-    if (system === 'bare') return Bare.start({ certificates, node, parent: dataDirectory })
+    const directory = join(dataDirectory, `${system}-${row.keyKind}`)
+    if (system === 'bare') return Bare.start({ certificates, directory, node })
     if (system === 'sluice') {
       // A store that never answers, so that what is in the journal stays there.
       const settings =
@@ -81,7 +82,7 @@ export class Systems {
       return Sluice.start({ certificates, node, parent: dataDirectory, discard, settings })
     }
     const properties: Record<string, string> = system === 'kafka' ? {} : { 'log.flush.interval.messages': '1' }
-    return Kafka.start({ certificates, directory: join(dataDirectory, `${system}-${row.keyKind}`), properties })
+    return Kafka.start({ certificates, directory, properties })
   }
 
   /** Puts a load on a server, on a topic of its own where the data has to be deleted afterwards. */
