@@ -1,97 +1,80 @@
 /**
- * `npm run test:agents [-- NAME …]`: the tests in test/agents/, each with an agent that people run, and a real server. A run of
- * everything writes docs/agents.md; one of some agents prints their rows.
+ * `npm run test:agents [-- NAME …]`: agents that people run, and a real server. A run of everything writes docs/agents.md; one of some
+ * agents prints their rows.
  *
- * An agent that is missing is unpacked below .cache/agents from the packages of Debian. It is not installed: the machine keeps
- * the log daemon that it has, and two of them stand side by side. Where there is no apt-get, the tests of the agent are left out and
- * the reason is said. That is no failure: the tests of sluice must run on machines that cannot have every agent.
+ *     --quick      those that are there within a minute, and the tests of files of their own
+ *     --failures   what agents do when things go wrong, which writes the other tables of the page
+ *
+ * Agents are installed or built below .cache/agents when they are first needed. One that cannot be had is left out, with the reason.
+ * That is no failure: the tests of sluice must run on machines that cannot have every agent.
  */
-import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
-
-/** By name: the program, its Debian packages, and where else it comes from. */
-const agents = {
-  collectd: { program: 'collectd', debian: ['collectd-core'], elsewhere: 'https://collectd.org' },
-  kcat: { program: 'kcat', debian: ['kcat'], elsewhere: 'brew install kcat, or https://github.com/edenhill/kcat' },
-  rsyslog: { program: 'rsyslogd', debian: ['rsyslog', 'rsyslog-kafka'], elsewhere: 'https://www.rsyslog.com' },
-  'syslog-ng': {
-    program: 'syslog-ng',
-    debian: ['syslog-ng-core', 'syslog-ng-mod-rdkafka'],
-    elsewhere: 'https://www.syslog-ng.com',
-  },
-}
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { agentsUnderTest } from '../dist/test/agents/agents-under-test.js'
+import { idOf } from '../dist/test/agents/configured.js'
 
 const directory = 'dist/test/agents'
-const known = readdirSync(directory)
+/** Those that run every agent, and those that are about one thing. */
+const generic = ['delivery', 'failures']
+const files = readdirSync(directory)
   .filter(file => file.endsWith('.agent.js'))
   .map(file => file.replace(/\.agent\.js$/, ''))
-const asked = process.argv.slice(2)
-const unknown = asked.filter(name => !known.includes(name))
-if (unknown.length > 0) {
+  .filter(file => !generic.includes(file))
+const about = Object.fromEntries(agentsUnderTest.map(agent => [idOf(agent), describeAgent(agent)]))
+const known = [...new Set([...Object.keys(about), ...files])]
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    quick: { type: 'boolean', default: false },
+    failures: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+const unknown = positionals.filter(name => !known.includes(name))
+if (values.help) {
+  const lines = known.map(name => `  ${name.padEnd(22)}${about[name] ?? 'a test of its own'}`)
+  console.log(['usage: npm run test:agents [-- [--quick] [--failures] NAME …]', '', ...lines].join('\n'))
+} else if (unknown.length > 0) {
   console.error(`There are no tests with ${unknown.join(', ')}; there are tests with ${known.join(', ')}.`)
-  process.exit(1)
+  process.exitCode = 1
+} else process.exitCode = await run(values, positionals)
+
+function describeAgent({ how, isQuick, isLibrary }) {
+  return [how, isQuick && '--quick', isLibrary && '--failures alone']
+    .filter(word => word !== undefined && word !== false)
+    .join(', ')
 }
 
-mkdirSync(join('.cache', 'agents'), { recursive: true })
-const skipped = {}
-const files = []
-for (const name of asked.length > 0 ? asked : known) {
-  const reason = provide(name, agents[name])
-  if (reason === undefined) files.push(join(directory, `${name}.agent.js`))
-  else skipped[name] = `skipped: ${reason}`
-}
-/** Becomes docs/agents.md if all tests pass. */
-const page = join('.cache', 'agents', 'page.md')
-let status = 0
-if (files.length > 0) {
-  const mocha = ['node_modules/mocha/bin/mocha.js', '--config', 'test/agents/.mocharc.json', ...files]
+async function run({ quick, failures }, names) {
+  const agents = agentsUnderTest
+    .filter(({ isQuick }) => isQuick || !quick)
+    .map(idOf)
+    .filter(id => names.length === 0 || names.includes(id))
+  const own = failures ? [] : files.filter(file => names.length === 0 || names.includes(file))
+  const chosen = [...(agents.length > 0 ? [failures ? 'failures' : 'delivery'] : []), ...own]
+  if (chosen.length === 0) {
+    console.error(`None of ${names.join(', ')} is in this run.`)
+    return 1
+  }
+  const isAll = !quick && names.length === 0
   const env = {
     ...process.env,
-    SLUICE_AGENTS_SKIPPED: JSON.stringify(skipped),
-    ...(asked.length === 0 && { SLUICE_AGENTS_PAGE: page }),
+    SLUICE_AGENTS: agents.join(),
+    ...(isAll && { SLUICE_AGENTS_WRITE: failures ? 'failures' : 'deliveries' }),
   }
-  status = spawnSync(process.execPath, mocha, { stdio: 'inherit', env }).status ?? 1
-  if (asked.length === 0 && status === 0) copyFileSync(page, join('docs', 'agents.md'))
-}
-for (const [name, reason] of Object.entries(skipped)) console.log(`${name} ${reason}`)
-process.exitCode = status
-
-/** Sees to it that the agent is there; returns the reason if it cannot be. */
-function provide(name, { program, debian, elsewhere }) {
-  if (!isOnPath('apt-get')) return isOnPath(program) ? undefined : `${program} is not installed: ${elsewhere}`
-  const root = join('.cache', 'agents', name)
-  if (existsSync(join(root, 'complete'))) return undefined
-  let missing = listMissing(debian)
-  if (missing === undefined) {
-    // The lists of packages may be missing, as they are in containers.
-    run(['apt-get', 'update'])
-    missing = listMissing(debian)
-  }
-  if (missing === undefined) return `apt-get knows no ${debian.join(' and ')}; as root, apt-get update may help`
-  if (missing.length === 0) return undefined
-  console.log(`${debian.join(' and ')}: unpacking ${missing.join(', ')} below ${root}`)
-  const packages = join(root, 'packages')
-  mkdirSync(packages, { recursive: true })
-  if (!run(['apt-get', 'download', '--quiet', ...missing], packages)) return 'apt-get downloads no packages, and says why above'
-  for (const file of readdirSync(packages))
-    if (!run(['dpkg-deb', '--extract', join(packages, file), root])) return `${file} is damaged`
-  writeFileSync(join(root, 'complete'), '')
-  return undefined
-}
-
-/** Those of some packages, and of what they need, that the machine does not have; undefined if apt-get does not know them. */
-function listMissing(debian) {
-  const { status, stdout } = spawnSync('apt-get', ['install', '--simulate', '--no-install-recommends', ...debian], {
-    encoding: 'utf8',
-  })
-  return status === 0 ? [...stdout.matchAll(/^Inst (\S+)/gm)].map(([, name]) => name) : undefined
-}
-
-function run([command, ...args], cwd = '.') {
-  return spawnSync(command, args, { cwd, stdio: ['ignore', 2, 2] }).status === 0
-}
-
-function isOnPath(program) {
-  return (process.env.PATH ?? '').split(delimiter).some(path => existsSync(join(path, program)))
+  const mocha = ['node_modules/mocha/bin/mocha.js', '--config', 'test/agents/.mocharc.json']
+  const paths = chosen.map(name => join(directory, `${name}.agent.js`))
+  const child = spawn(process.execPath, [...mocha, ...paths], { stdio: 'inherit', env })
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => child.kill('SIGTERM'))
+  const [code] = await once(child, 'close')
+  if (isAll && code === 0) {
+    copyFileSync(join('.cache', 'agents', 'results.json'), join('test', 'agents', 'results.json'))
+    copyFileSync(join('.cache', 'agents', 'agents.md'), join('docs', 'agents.md'))
+  } else if (isAll) console.log('docs/agents.md stays as it is: not all tests have passed')
+  return code ?? 1
 }

@@ -14,6 +14,11 @@ export interface AgentUnderTest {
   isQuick: boolean
   /** It has neither TLS nor a login, so it comes to a trusted listener. */
   isTrusted?: boolean
+  /**
+   * A library in an application, for which no configuration is printed: it takes part where things go wrong, and its `printed` has
+   * `{ broker, ca, user }` as JSON.
+   */
+  isLibrary?: boolean
   /** Whether the secret has to be in the configuration, since the agent takes it from nowhere else. */
   isSecretWritten?: boolean
   /**
@@ -43,7 +48,7 @@ export interface Setup {
 export interface RunningAgent {
   /** Gives it the records from one number up to another; resolves when its input has them, sent or not. */
   put: (from: number, to: number) => Promise<void>
-  /** Gives it one record of so many bytes that belongs to no number; absent where its input takes none. */
+  /** Gives it one record of so many bytes, of `makeLargeLine`, that belongs to no number; absent where its input takes none. */
   putLarge?: (bytes: number) => Promise<void>
   /** The number of the record that a row is; undefined if it is none of those that were put in. */
   numberOf: (row: Row) => number | undefined

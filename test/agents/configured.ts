@@ -1,74 +1,59 @@
 /**
- * An agent that runs with what `sluice agent-config` prints, unchanged but for the directories of the machine, which are in the
+ * What an agent is set up with: what `sluice agent-config` prints, unchanged but for the directories of the machine, which are in the
  * temporary one.
  */
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectory, runSluice, type Server } from '../support/server.ts'
-import { type Installation } from './installation.ts'
+import { type AgentUnderTest, type Setup } from './agent-under-test.ts'
 
-export interface Configured {
-  /** Its name has no spaces, which some agents do not read in paths. */
-  directory: string
-  file: string
-  /** For the environment of the agent. */
-  password: string
+export { AgentProcess } from './agent-process.ts'
+
+/** The project of all logstores. */
+export const PROJECT = 'demo'
+
+/** The settings of a server that agents without TLS come to as well. */
+export const listeners = { trusted: [{ name: 'trusted', port: 0, project: PROJECT, accessKeyId: 'trusted' }] }
+
+/** What an agent is called where it is named: `telegraf-influx`. */
+export function idOf({ name, variant }: Pick<AgentUnderTest, 'name' | 'variant'>): string {
+  return variant === undefined ? name : `${name}-${variant}`
 }
 
-/** Writes the configuration of an agent to a file, in a directory for what it needs. */
+/** Makes a logstore and an access key, and writes the configuration of the agent to a file in a directory of its own. */
 export async function configureAgent(
   server: Server,
-  agent: string,
+  name: string,
   logstore: string,
-  { isSecretWritten = false } = {},
-): Promise<Configured> {
-  await server.createLogstore(logstore)
-  const project = logstore.split('/')[0]!
-  const password = await server.createKey(project)
-  const [id, secret] = password.split('#') as [string, string]
-  const options = ['--host', 'localhost', '--key', id, '--data', server.data, ...(isSecretWritten ? ['--secret-stdin'] : [])]
-  const printed = await runSluice(['agent-config', agent, logstore, ...options], { directory: server.directory, input: secret })
-  assert.equal(printed.code, 0, printed.stderr)
+  { isSecretWritten = false, isTrusted = false, isLibrary = false }: Partial<AgentUnderTest> = {},
+): Promise<Setup> {
+  await server.createLogstore(`${PROJECT}/${logstore}`)
+  const password = isTrusted ? await findTrustedKey(server) : await server.createKey(PROJECT)
   const directory = await makeDirectory('sluice-agent-')
-  const file = join(directory, 'printed')
-  for (const path of ['var/spool/rsyslog', 'var/lib/syslog-ng']) mkdirSync(join(directory, path), { recursive: true })
-  writeFileSync(file, printed.stdout.replaceAll('"/var/', `"${directory}/var/`))
-  return { directory, file, password }
+  const printed = join(directory, 'printed')
+  const setup = { directory, printed, password, logstore }
+  if (isLibrary) {
+    const access = { broker: `localhost:${server.port()}`, ca: server.ca.toString(), user: PROJECT }
+    writeFileSync(printed, JSON.stringify(access))
+    return setup
+  }
+  const [id, secret] = password.split('#') as [string, string]
+  const login = ['--host', 'localhost', '--key', id, ...(isSecretWritten ? ['--secret-stdin'] : [])]
+  const options = [...(isTrusted ? ['--listener', 'trusted'] : login), '--config', server.configFile, '--data', server.data]
+  const args = ['agent-config', name, `${PROJECT}/${logstore}`, ...options]
+  const { code, stdout, stderr } = await runSluice(args, { directory: server.directory, input: secret })
+  assert.equal(code, 0, stderr)
+  writeFileSync(printed, stdout.replaceAll('"/var/', `"${directory}/var/`))
+  return setup
 }
 
-export class AgentProcess {
-  readonly #child: ChildProcess
-  #printed = ''
-
-  constructor({ program, env }: Installation, args: readonly string[], options: { directory: string; password?: string }) {
-    const { directory, password } = options
-    this.#child = spawn(program, args, {
-      cwd: directory,
-      env: { ...env, ...(password !== undefined && { SLUICE_PASSWORD: password }) },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const keep = (chunk: Buffer) => (this.#printed = (this.#printed + chunk.toString()).slice(-20_000))
-    this.#child.stdout?.on('data', keep)
-    this.#child.stderr?.on('data', keep)
-  }
-
-  /** The end of what it has printed. */
-  get printed(): string {
-    return this.#printed
-  }
-
-  /** Ends it in order, or by force when it takes too long. */
-  async stop(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    const ended = once(this.#child, 'exit')
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 20_000)
-    this.#child.kill('SIGTERM')
-    await ended
-    clearTimeout(timer)
-  }
+/** The key of the trusted listener, which all its clients share. */
+async function findTrustedKey(server: Server): Promise<string> {
+  const [id, secret] = ['trusted', 'secret-of-the-trusted-listener']
+  const keys = await server.control<{ id: string }[]>('GET', `/v1/projects/${PROJECT}/keys`)
+  return keys.some(key => key.id === id) ? `${id}#${secret}` : server.createKey(PROJECT, { id, secret })
 }
 
 /** The lines that agents are given: with quotes, backslashes, tabs and other scripts, each one of a kind. */
@@ -76,9 +61,15 @@ export function makeLines(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, index) => `line ${from + index} "quoted" C:\\path\tGrüße aus Köln, 你好`)
 }
 
-/** The logs of a logstore as the JSON that agents sent. */
-export async function readDocuments(server: Server, logstore: string): Promise<Record<string, unknown>[]> {
-  const rows = await server.query<{ content: string; _error: string }>(logstore, 'SELECT content, _error FROM log')
-  assert.deepEqual([...new Set(rows.map(row => row._error))], [''])
-  return rows.map(({ content }) => JSON.parse(content) as Record<string, unknown>)
+/** The number of such a line; undefined if it is none. */
+export function numberOfLine(line: unknown): number | undefined {
+  const found = /^line (\d+) /.exec(String(line))
+  return found === null ? undefined : Number(found[1])
+}
+
+/** A line of so many bytes that no codec makes smaller than the server's limit. */
+export function makeLargeLine(bytes: number): string {
+  return randomBytes(Math.ceil((bytes * 3) / 4))
+    .toString('base64')
+    .slice(0, bytes)
 }

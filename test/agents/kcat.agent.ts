@@ -1,5 +1,6 @@
 /**
- * kcat, and with it librdkafka, which most agents send with that are not written in Java or Go.
+ * kcat, and with it librdkafka, which most agents send with that are not written in Java or Go: codecs, idempotence, metadata, and
+ * what it is told when it is refused.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -8,9 +9,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { Server } from '../support/server.ts'
-import { configureAgent } from './configured.ts'
-import { findInstallation, readVersion } from './installation.ts'
-import { addDelivery } from './page.ts'
+import { cacheDirectory } from './chosen.ts'
+import { installKcat } from './drivers/kcat.ts'
+import { type Installation } from './installation.ts'
 
 interface Outcome {
   code: number | null
@@ -22,8 +23,15 @@ describe('kcat', () => {
   let server: Server
   let password: string
   let logstores = 0
+  let installation: Installation
 
-  before(async () => {
+  before(async function () {
+    try {
+      installation = await installKcat(cacheDirectory())
+    } catch (error) {
+      process.stdout.write(`    skipped: ${(error as Error).message}\n`)
+      this.skip()
+    }
     server = await Server.start()
     await server.createLogstore('demo/first')
     password = await server.createKey('demo')
@@ -50,7 +58,7 @@ describe('kcat', () => {
   }
 
   async function run(args: string[]): Promise<Outcome> {
-    const { program, env } = findInstallation('kcat', 'kcat')
+    const { program, env } = installation
     const child = spawn(program, args, {
       cwd: server.directory,
       env,
@@ -112,17 +120,6 @@ describe('kcat', () => {
         assert.equal(code, 0, stderr)
         await assertStored(logstore, lines)
       })
-
-  it('sends a file with the configuration that sluice prints, every line byte for byte', async () => {
-    const { file: configuration } = await configureAgent(server, 'kcat', 'demo/configured', { isSecretWritten: true })
-    const { file, lines } = await writeLines()
-    const { code, stderr } = await run(['-F', configuration, '-P', '-t', 'configured', '-l', file])
-    assert.equal(code, 0, stderr)
-    await assertStored('configured', lines)
-    const version = readVersion(findInstallation('kcat', 'kcat'), '-V')
-    const rows = await server.countRows('demo/configured')
-    addDelivery({ agent: 'kcat', version, how: 'real', records: lines.length, rows, isSame: true })
-  })
 
   it('sends in order to one partition', async () => {
     const logstore = await makeLogstore()

@@ -1,11 +1,15 @@
 /** rsyslog, omkafka. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { testSyslogAgent } from './syslog-agent.ts'
+import { syslogAgent } from './syslog.ts'
 
-testSyslogAgent({
+export const rsyslog = syslogAgent({
   name: 'rsyslog',
   program: 'rsyslogd',
+  packages: ['rsyslog', 'rsyslog-kafka'],
+  elsewhere: 'https://www.rsyslog.com',
+  versionOption: '-v',
+  state: 'var/spool/rsyslog',
   surround({ installation, directory, input, printed }) {
     const file = join(directory, 'rsyslog.conf')
     writeFileSync(
@@ -20,6 +24,4 @@ include(file="${printed}")
     return ['-n', '-M', modules, '-f', file, '-i', join(directory, 'rsyslogd.pid')]
   },
   fields: { severity: 'warning', facility: 'local3', program: 'app', pid: '7' },
-  // The logs with which omkafka notices: they are in the library already, and taken for not sent.
-  repeats: true,
 })

@@ -1,11 +1,15 @@
 /** syslog-ng, kafka-c(). */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { testSyslogAgent } from './syslog-agent.ts'
+import { syslogAgent } from './syslog.ts'
 
-testSyslogAgent({
+export const syslogNg = syslogAgent({
   name: 'syslog-ng',
   program: 'syslog-ng',
+  packages: ['syslog-ng-core', 'syslog-ng-mod-rdkafka'],
+  elsewhere: 'https://www.syslog-ng.com',
+  versionOption: '--version',
+  state: 'var/lib/syslog-ng',
   surround({ installation, directory, input, printed }) {
     const file = join(directory, 'syslog-ng.conf')
     writeFileSync(
@@ -25,5 +29,4 @@ source s_src {
     return ['-F', '--stderr', '--no-caps', '--module-path', modules, '-f', file, ...own]
   },
   fields: { severity: 'warning', facility: 'local3', program: 'app', pid: '' },
-  repeats: false,
 })

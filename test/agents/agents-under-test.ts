@@ -1,0 +1,9 @@
+/** All agents that sluice is tested with, in the order in which they are run. */
+import { type AgentUnderTest } from './agent-under-test.ts'
+import { collectd } from './drivers/collectd.ts'
+import { kafkajs } from './drivers/kafkajs.ts'
+import { kcat } from './drivers/kcat.ts'
+import { rsyslog } from './drivers/rsyslog.ts'
+import { syslogNg } from './drivers/syslog-ng.ts'
+
+export const agentsUnderTest: readonly AgentUnderTest[] = [kcat, rsyslog, syslogNg, collectd, kafkajs]

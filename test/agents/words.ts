@@ -1,0 +1,22 @@
+/** What agents say when something is wrong, in what they have printed. */
+import { shorten } from '../clients/page.ts'
+
+const COMPLAINS =
+  /fail|error|refus|denied|not authori[sz]ed|unknown|not (found|present|exist)|timed? ?out|too large|discard|drop|terminat/i
+
+/** Times, levels, process ids and the names of threads, before what is said. */
+const PREFIX =
+  /^(%\d\|[\d.]+\||\[?\d{4}[-/]\d\d[-/]\d\d[T ][\d:.,]+(Z|[+-][\d:]+)?\]?|\[?(E!|W!|ERROR|WARN|error|warn)\]?|[|:\s-]+)+/
+
+/** The first line that complains, without what differs from run to run; empty if there is none. */
+export function findComplaint(printed: string, logstore: string): string {
+  const line = printed.split('\n').find(line => COMPLAINS.test(line)) ?? ''
+  return shorten(line.replace(PREFIX, '').replaceAll(logstore, 'nginx'))
+}
+
+/** Whether the words of a page are there: what stands for hosts and left out parts there may be anything. */
+export function isSaid(printed: string, says: string, logstore: string): boolean {
+  const parts = says.split(/…|ipv4#[\d.:]+|logs\.example\.com\S*|192\.0\.2\.10:\d+/)
+  const pattern = parts.map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')
+  return new RegExp(pattern.replaceAll('nginx', logstore)).test(printed)
+}
