@@ -30,6 +30,10 @@ export const kcat: Agent = {
   keeps: [
     'kcat ends with a status that is not 0 if a log was not acknowledged, and if no server can be reached: a script ' +
       'has to look at it, and send again.',
+    'With `-E` it goes on while no server can be reached, and sends what waits when there is one: for a kcat that runs for ' +
+      'long.',
+    'From standard input it takes blocks of 1,024 bytes: the last lines wait until more come, or until it ends.',
+    'A line above 1,000,000 bytes ends kcat; `message.max.bytes=16000000` in the file lets it take larger ones.',
     'With `-T` it passes on what it sends.',
   ],
   check:
@@ -42,4 +46,11 @@ export const kcat: Agent = {
     unreachable: '% ERROR: Local: All broker connections are down: 1/1 brokers are down: terminating',
   },
   then: 'kcat ends with status 1. A logstore that does not exist is waited for, 30 seconds, in case it is still made.',
+  mistakes: [
+    {
+      says: '% ERROR: Input is too large, maximum size is 1000001',
+      cause: 'A line is larger than `message.max.bytes`.',
+      fix: 'Raise it, to 16000000 at most.',
+    },
+  ],
 }

@@ -93,7 +93,9 @@ export const conditions: readonly Condition[] = [
   {
     name: 'revoked',
     title: 'The access key is revoked',
-    about: '`sluice key delete`; 20 seconds later `sluice key create` makes it again, with the same id and secret.',
+    about:
+      '`sluice key delete`; 20 seconds later `sluice key create` makes it again, with the same id and secret. ' +
+      'Connections that were there before stay refused: they have logged in with a key that is gone.',
     mustKeep: false,
     async begin(server, senders) {
       for (const [id] of keysOf(senders)) await server.run('key', 'delete', PROJECT, id)

@@ -17,7 +17,9 @@ const RECORDS = 1000
 /** Agents are well again after their own pauses, which grow while the server is away. */
 const QUIET_MS = 120_000
 
-describe('delivery', () => {
+describe('delivery', function () {
+  // It only bounds how long a failing test takes.
+  this.timeout(5 * QUIET_MS)
   let server: Server
 
   before(async () => {

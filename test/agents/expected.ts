@@ -13,4 +13,25 @@ export interface ExpectedFate {
 }
 
 /** By the agent and what goes wrong. */
-export const expectedFates: Readonly<Record<string, Partial<Record<'revoked' | 'missing' | 'large', ExpectedFate>>>> = {}
+export const expectedFates: Readonly<Record<string, Partial<Record<'revoked' | 'missing' | 'large', ExpectedFate>>>> = {
+  kcat: {
+    revoked: { fate: 'stops', page: 'kcat ends with status 1' },
+    missing: { fate: 'some lost', page: 'A logstore that does not exist is waited for, 30 seconds' },
+    large: { fate: 'stops', page: 'A line above 1,000,000 bytes ends kcat' },
+  },
+  rsyslog: {
+    revoked: { fate: 'stops', page: 'What was refused is sent again with the next log after a restart with the right key' },
+    missing: { fate: 'nothing lost', page: 'rsyslog keeps the logs and tries again with the next one' },
+    large: { fate: 'nothing lost', page: 'rsyslog itself cuts a log' },
+  },
+  'syslog-ng': {
+    revoked: { fate: 'stops', page: 'start syslog-ng anew when the key is in order' },
+    missing: { fate: 'some lost', page: 'is missing for more than 30 seconds: these logs are lost' },
+    large: { fate: 'nothing lost', page: 'syslog-ng itself makes several logs of' },
+  },
+  collectd: {
+    revoked: { fate: 'stops', page: 'after TOPIC_AUTHORIZATION_FAILED start collectd anew' },
+    missing: { fate: 'some lost', page: 'these values are lost' },
+  },
+  kafkajs: { revoked: { fate: 'stops' }, missing: { fate: 'nothing lost' }, large: { fate: 'nothing lost' } },
+}

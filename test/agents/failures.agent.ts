@@ -77,15 +77,20 @@ describe('when things go wrong', () => {
             rows,
             lost: lost.length,
             twice,
-            printed: findComplaint(printed, idOf(agent)),
+            printed: findComplaint(printed, logstoreOf(agent)),
             verdict: describeFate(condition, { fate, lost: lost.length, twice, others }),
           })
           if (condition.mustKeep) {
             if (mayLose[name] === undefined) assert.deepEqual(lost, [], printed)
-          } else assertAsThePageSays(condition, agent, { fate, printed, logstore: idOf(agent) })
+          } else assertAsThePageSays(condition, agent, { fate, printed, logstore: logstoreOf(agent) })
         })
     })
 })
+
+/** No word that agents say of themselves. */
+function logstoreOf(agent: AgentUnderTest): string {
+  return `${idOf(agent)}-logs`
+}
 
 /** Puts all agents under one condition; those that fail have their error. */
 async function run(
@@ -113,7 +118,7 @@ async function run(
   try {
     await server.whenReady()
     const setups = new Map<AgentUnderTest, Awaited<ReturnType<typeof configureAgent>>>()
-    for (const agent of prepared.keys()) setups.set(agent, await configureAgent(server, agent.name, idOf(agent), agent))
+    for (const agent of prepared.keys()) setups.set(agent, await configureAgent(server, agent.name, logstoreOf(agent), agent))
     await condition.prepare?.(server, [...setups.values()])
     for (const [agent, found] of prepared) {
       const setup = setups.get(agent)!

@@ -6,12 +6,16 @@ const COMPLAINS =
 
 /** Times, levels, process ids and the names of threads, before what is said. */
 const PREFIX =
-  /^(%\d\|[\d.]+\||\[?\d{4}[-/]\d\d[-/]\d\d[T ][\d:.,]+(Z|[+-][\d:]+)?\]?|\[?(E!|W!|ERROR|WARN|error|warn)\]?|[|:\s-]+)+/
+  /^(%\d\|[\d.]+\||[A-Z]+\|rdkafka#producer-\d+\||\[thrd:[^\]]*\]:|\[?\d{4}[-/]\d\d[-/]\d\d[T ][\d:.,]+(Z|[+-][\d:]+)?\]?|\[?(E!|W!|ERROR|WARN|error|warn)\]? |[|:\s-]+)+/
+
+/** What differs from log to log: the log itself. */
+const DETAILS = / - KEY .*| try https:.*/
 
 /** The first line that complains, without what differs from run to run; empty if there is none. */
 export function findComplaint(printed: string, logstore: string): string {
   const line = printed.split('\n').find(line => COMPLAINS.test(line)) ?? ''
-  return shorten(line.replace(PREFIX, '').replaceAll(logstore, 'nginx'))
+  const said = line.replace(PREFIX, '').replace(DETAILS, '').replaceAll(logstore, 'nginx')
+  return shorten(said)
 }
 
 /** Whether the words of a page are there: what stands for hosts and left out parts there may be anything. */

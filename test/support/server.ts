@@ -339,14 +339,15 @@ export class Server {
   /** Ports stay what they were at the first start, as those of a server in use do. */
   #settings(): Record<string, unknown> {
     const { listeners = {}, ...settings } = (this.#options.settings ?? {}) as { listeners?: Record<string, object> }
-    const port = (name: string) => (this.#info === undefined ? 0 : this.port(name))
-    const { trusted } = listeners as { trusted?: { name: string }[] }
+    const port = (name: 'internet' | 'intranet' | 'http') => (this.#info === undefined ? 0 : this.port(name))
+    const { trusted } = listeners as { trusted?: { name: string; port: number }[] }
+    const keepPort = (one: { name: string; port: number }) => ({ ...one, port: this.#info?.listeners[one.name]?.port ?? one.port })
     return {
       http: { port: port('http') },
       ...settings,
       listeners: {
         ...listeners,
-        ...(trusted !== undefined && { trusted: trusted.map(one => ({ ...one, port: port(one.name) })) }),
+        ...(trusted !== undefined && { trusted: trusted.map(keepPort) }),
         internet: { port: port('internet'), ...listeners.internet },
         intranet: { port: port('intranet'), ...listeners.intranet },
       },
