@@ -41,7 +41,6 @@ export const kcat: Agent = {
     'PROJECT/LOGSTORE` shows the logs.',
   says: {
     ...librdkafkaSays,
-    refused: '% Delivery failed for message: Broker: Topic authorization failed',
     unknown: '% Delivery failed for message: Broker: Unknown topic or partition',
     unreachable: '% ERROR: Local: All broker connections are down: 1/1 brokers are down: terminating',
   },

@@ -139,6 +139,8 @@ async function run(
     await condition.end(server, participants)
     await put(MEANWHILE, RECORDS)
     await wait(RECORDS)
+    // Without what it says of its end.
+    const printed = new Map(participants.map(({ agent, running }) => [agent, running.printed]))
     await each(({ running }) => running.stop())
     await waitUntilIndexed(server)
     await each(async ({ agent, running, logstore }) => {
@@ -146,7 +148,7 @@ async function run(
       for (const [n, rows] of stock.byNumber) for (const row of rows) running.assertSame(row, n)
       const { rows, twice, others } = stock
       const lost = findLost(stock, RECORDS)
-      outcomes.set(agent, { lost, twice, others: others.length, rows: rows.length - others.length, printed: running.printed })
+      outcomes.set(agent, { lost, twice, others: others.length, rows: rows.length - others.length, printed: printed.get(agent)! })
     })
   } finally {
     for (const running of started) await running.stop().catch(() => {})

@@ -341,7 +341,10 @@ export class Server {
     const { listeners = {}, ...settings } = (this.#options.settings ?? {}) as { listeners?: Record<string, object> }
     const port = (name: 'internet' | 'intranet' | 'http') => (this.#info === undefined ? 0 : this.port(name))
     const { trusted } = listeners as { trusted?: { name: string; port: number }[] }
-    const keepPort = (one: { name: string; port: number }) => ({ ...one, port: this.#info?.listeners[one.name]?.port ?? one.port })
+    const keepPort = (one: { name: string; port: number }) => ({
+      ...one,
+      port: this.#info?.listeners[one.name]?.port ?? one.port,
+    })
     return {
       http: { port: port('http') },
       ...settings,
