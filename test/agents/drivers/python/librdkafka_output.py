@@ -1,0 +1,45 @@
+"""The output of an agent that sends with librdkafka.
+
+The first line of standard input is the Job of test/agents/drivers/librdkafka.ts, each other one is the value of a record.
+"""
+
+import json
+import sys
+import threading
+import time
+
+from confluent_kafka import KafkaException, Producer
+
+job = json.loads(sys.stdin.buffer.readline())
+producer = Producer(job['properties'])
+
+
+def say(template, error):
+    name = error.name().title().replace('_', '')
+    print(template.format(name=name, text=error.str(), topic=job['topic']), flush=True)
+
+
+def on_delivery(error, _message):
+    if error is not None:
+        say(job['refused'], error)
+
+
+def poll():
+    while True:
+        producer.poll(0.1)
+
+
+threading.Thread(target=poll, daemon=True).start()
+
+for line in sys.stdin.buffer:
+    while True:
+        try:
+            producer.produce(job['topic'], line.rstrip(b'\n'), on_delivery=on_delivery)
+            break
+        except BufferError:
+            # The queue of the library is full.
+            time.sleep(job['queueFullMs'] / 1000)
+        except KafkaException as error:
+            say(job['failed'], error.args[0])
+            break
+producer.flush()
