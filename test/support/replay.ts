@@ -45,7 +45,8 @@ export interface Event {
 
 /** A record of a produce request. */
 export interface ProducedRecord {
-  partition: number
+  /** Its connection and partition: what is in order. */
+  stream: string
   /** Empty without one. */
   key: string
   value: string
@@ -97,7 +98,7 @@ export async function replay(server: Server, events: readonly Event[], given?: s
       const sent = withAnnouncedVersion(event)
       client.write(framed(sent))
       if (event.apiKey !== ApiKey.Produce) continue
-      const { acks, produced } = readProduced(sent)
+      const { acks, produced } = readProduced(event.conn, sent)
       if (acks === 0) stored.push(...produced)
       else unanswered.get(event.conn)!.push(produced)
     } else if (event.dir === 'response') {
@@ -130,20 +131,20 @@ function framed(bytes: Buffer): Buffer {
 }
 
 /** What a produce request holds; nothing if it is none that can be read (APISIX's version 0 leaves out the client id). */
-function readProduced(bytes: Buffer): { acks: number; produced: ProducedRecord[] } {
+function readProduced(connection: number, bytes: Buffer): { acks: number; produced: ProducedRecord[] } {
   const produced: ProducedRecord[] = []
   try {
     const reader = new Reader(bytes)
     const { apiVersion } = decodeRequestHeader(reader)
     const { acks, topicData } = produceRequest.decode(reader, apiVersion)
     for (const { partitionData } of topicData)
-      for (const { index: partition, records } of partitionData) {
+      for (const { index, records } of partitionData) {
         const checked = checkBatches(records === null ? null : Chunks.of(records.toBuffer()))
         assert('batches' in checked, 'Kafka took these batches')
         for (const batch of checked.batches) {
           const payload = checked.records.view(batch.position, batch.sizeInBytes).subarray(BATCH_HEADER_BYTES)
           for (const { key, value } of readRecords(batch, decompress(batch.codec, payload, 2 ** 20)))
-            produced.push({ partition, key: key?.toString() ?? '', value: value!.toString() })
+            produced.push({ stream: `${connection} ${index}`, key: key?.toString() ?? '', value: value!.toString() })
         }
       }
     return { acks, produced }
