@@ -48,7 +48,7 @@ prints this, with the host, port and CA of your server. It goes to: ${agent.file
 ${agent.configure(target)}\`\`\`
 
 ${isTrusted ? agent.password : `The password is the access key, \`ID#SECRET\`. ${agent.password} ${writesSecret}`}
-
+${agent.variant === undefined ? '' : formatVariant(agent.language, agent.variant, target)}
 ## What is kept
 
 ${agent.keeps.map(line => `- ${line}`).join('\n')}
@@ -69,6 +69,10 @@ ${(agent.mistakes ?? []).map(formatMistake).join('\n')}
 
 [errors.md](../errors.md) has what all agents have in common.
 `
+}
+
+function formatVariant(language: string, { title, about, configure }: NonNullable<Agent['variant']>, target: Target): string {
+  return `\n### ${title}\n\n${about}\n\n\`\`\`${language}\n${configure(target)}\`\`\`\n`
 }
 
 function formatMistake({ says, cause, fix }: { says: string; cause: string; fix: string }): string {

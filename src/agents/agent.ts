@@ -41,6 +41,8 @@ export interface Agent {
   /** `none`: it speaks neither TLS nor SASL, and needs a trusted listener. `both`: it can do without. */
   security: 'tls' | 'both' | 'none'
   configure: (target: Target) => string
+  /** Another way to configure it, for the page alone. */
+  variant?: { title: string; about: string; configure: (target: Target) => string }
   /** Where the password comes from if it is not in the configuration, as a sentence. */
   password: string
   /** What makes that no log is lost, or what it may lose all the same; sentences. */

@@ -14,6 +14,8 @@ export const fluentBit: Agent = {
       'service:',
       '  # what waits goes to disk',
       '  storage.path: /var/lib/fluent-bit/storage',
+      '  # so many seconds it may send on when it is stopped; the default is 5',
+      '  grace: 60',
       '',
       'pipeline:',
       '  inputs:',
@@ -45,15 +47,17 @@ export const fluentBit: Agent = {
       "      rdkafka.message.timeout.ms: '0'",
       '      # for ever; the default is to drop a chunk after one more try',
       '      retry_limit: no_limits',
-      '      # so long it waits for room in the queue of the library',
+      '      # 0: it waits for room in the queue of the library as long as it takes',
       '      queue_full_retries: 0',
     ),
   password: `Fluent Bit takes it from its environment: \`${passwordVariable}\`.`,
   keeps: [
     'A chunk counts as sent when librdkafka has taken it: what it holds in memory is lost with the process. Stop ' +
-      'Fluent Bit in order, and it is sent before.',
+      'Fluent Bit in order, and it is sent before, if the server takes it within `grace`.',
     'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: what was refused is lost. Start Fluent Bit anew when the ' +
       'key is in order.',
+    'A logstore that is missing is waited for, 30 seconds; then what comes is lost until there is one.',
+    'A log above 1,000,000 bytes is lost; `rdkafka.message.max.bytes` raises that, up to the 16 MiB of sluice.',
   ],
   check:
     '`fluent-bit --dry-run -c FILE` checks the file. With `http_server: on` `curl localhost:2020/api/v1/metrics` ' +

@@ -1,10 +1,32 @@
 /** Fluentd, fluent-plugin-kafka: out_kafka2, and what to know of out_kafka. */
-import { addressOf, lines, passwordVariable, type Agent } from './agent.ts'
+import { addressOf, lines, passwordVariable, type Agent, type Target } from './agent.ts'
+
+/** What both outputs have in common: where they send to, as whom, and how. */
+function connect(target: Target): string[] {
+  return [
+    `  brokers ${addressOf(target)}`,
+    '  # the logstore',
+    `  default_topic ${target.logstore}`,
+    '  # the key of each log; it chooses no shard, unless the logstore is keyed',
+    '  default_message_key content',
+    '  # the project',
+    `  username ${target.project}`,
+    target.password === undefined
+      ? `  password "#{ENV['${passwordVariable}']}"`
+      : `  # in single quotes: elsewhere # can begin a comment\n  password '${target.password}'`,
+    '  sasl_over_ssl true',
+    '  # without one of the two that Fluentd knows for the CA there is no TLS at all',
+    target.ca === undefined ? '  ssl_ca_certs_from_system true' : `  ssl_ca_cert ${target.ca}`,
+    '  # answered when the logs are on disk; never 0',
+    '  required_acks 1',
+    '  compression_codec gzip',
+  ]
+}
 
 export const fluentd: Agent = {
   name: 'fluentd',
   title: 'Fluentd',
-  about: 'out_kafka2 of fluent-plugin-kafka; out_kafka, the one without a buffer, has the same settings',
+  about: 'out_kafka2 of fluent-plugin-kafka; out_kafka, which has no buffer, is below',
   language: 'conf',
   file: '/etc/fluent/conf.d/sluice.conf',
   security: 'tls',
@@ -24,22 +46,7 @@ export const fluentd: Agent = {
       '# not **: that would send the log of Fluentd itself, too',
       '<match app.**>',
       '  @type kafka2',
-      `  brokers ${addressOf(target)}`,
-      '  # the logstore',
-      `  default_topic ${target.logstore}`,
-      '  # the key of each log; it chooses no shard, unless the logstore is keyed',
-      '  default_message_key content',
-      '  # the project',
-      `  username ${target.project}`,
-      target.password === undefined
-        ? `  password "#{ENV['${passwordVariable}']}"`
-        : `  # in single quotes: elsewhere # can begin a comment\n  password '${target.password}'`,
-      '  sasl_over_ssl true',
-      '  # without one of the two that Fluentd knows for the CA there is no TLS at all',
-      target.ca === undefined ? '  ssl_ca_certs_from_system true' : `  ssl_ca_cert ${target.ca}`,
-      '  # answered when the logs are on disk; never 0',
-      '  required_acks 1',
-      '  compression_codec gzip',
+      ...connect(target),
       '  # the time of the event, not that of sending it',
       '  use_event_time true',
       '  <format>',
@@ -65,6 +72,24 @@ export const fluentd: Agent = {
       '  </buffer>',
       '</match>',
     ),
+  variant: {
+    title: 'out_kafka',
+    about:
+      'The output without a buffer, for where it is in use already. Format, tag and time are settings of its own, and tries take the ' +
+      'place of the buffer: while it tries, the input waits.',
+    configure: target =>
+      lines(
+        '<match app.**>',
+        '  @type kafka',
+        ...connect(target),
+        '  output_data_type json',
+        '  output_include_tag true',
+        '  output_include_time true',
+        '  # the default is 1, then the logs are lost',
+        '  max_send_retries 10000',
+        '</match>',
+      ),
+  },
   password: `Fluentd takes it from its environment: \`${passwordVariable}\`, for instance in /etc/default/fluentd.`,
   keeps: [
     'With the file buffer and `retry_forever` a chunk is sent until it is acknowledged.',

@@ -31,6 +31,8 @@ export const kong: Agent = {
             `        password: '${target.password ?? '{vault://env/sluice-password}'}'`,
             '      security:',
             '        ssl: true',
+            '        # checks the certificate: for Kong 3.13, which has it first; the default from 3.14 on',
+            '        # ssl_verify: true',
           ]),
       '      # keep-alive off: with it connections are used that never logged in, and their logs are lost',
       '      keepalive_enabled: false',
@@ -49,7 +51,8 @@ export const kong: Agent = {
     'Logs wait in the memory of a worker and are lost with it, and when the retries are used up. Kong says so in its error log.',
     'Connections are kept by host and port, not by who logged in: two projects on one Kong need a host name each, ' +
       '`PROJECT.REGION.DOMAIN`.',
-    'Kong checks the certificate only if kong.conf says so: put `certs/ca.pem` into `lua_ssl_trusted_certificate`.',
+    'Kong checks the certificate from 3.14 on, and in 3.13 with `security.ssl_verify: true`: put `certs/ca.pem` into ' +
+      '`lua_ssl_trusted_certificate` of kong.conf.',
     'With `--listener NAME` the configuration is one for a [trusted ' +
       'listener](../configuration.md#gateways-without-tls), without TLS and login.',
     'With batches the log is a JSON array; sluice makes a row of each element.',

@@ -46,8 +46,10 @@ export const logstash: Agent = {
     `\`${passwordVariable}\`.`,
   keeps: [
     'What can be sent again is, for ever, as long as `retries` is not set.',
-    'Logstash drops an event that was refused for good, with a warning: after TOPIC_AUTHORIZATION_FAILED the events ' +
-      'of that time are gone.',
+    'Logstash drops an event that was refused for good, with a warning. After TOPIC_AUTHORIZATION_FAILED all events are gone until ' +
+      'Logstash is started anew with a key that is in order; where the certificate is not trusted it drops them too.',
+    'So it does with an event above 1 MiB: `max_request_size` raises that, up to the 16 MiB of sluice.',
+    'While the logstore is missing, or the server away, it waits.',
     'Events between input and output are in memory; `queue.type: persisted` in logstash.yml keeps them on disk.',
     'A JAAS file with `jaas_path` works as well; it holds for all Kafka plugins of the process.',
   ],
@@ -61,8 +63,8 @@ export const logstash: Agent = {
       'producer send failed, dropping record {:exception=>…TopicAuthorizationException, :message=>"Not authorized to ' +
       'access topics: [nginx]"',
     unknown:
-      'producer send failed, will retry sending {:exception=>…TimeoutException, :message=>"Topic nginx not present in ' +
-      'metadata after 60000 ms."',
+      'The metadata response from the cluster reported a recoverable issue with correlation id … : ' +
+      '{nginx=UNKNOWN_TOPIC_OR_PARTITION}',
   },
   then: 'What was refused for good is dropped with `dropping record`; everything else is sent again, for ever.',
   mistakes: [

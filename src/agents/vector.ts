@@ -53,7 +53,7 @@ export const vector: Agent = {
       '    librdkafka_options:',
       '      # a batch that is sent again is stored once',
       "      enable.idempotence: 'true'",
-      '    # a file is read on when its logs are acknowledged, not when they are read',
+      '    # a file counts as read when its logs are in the buffer below, not before',
       '    acknowledgements:',
       '      enabled: true',
       '    # what waits goes to disk',
@@ -67,8 +67,10 @@ export const vector: Agent = {
     'default since Vector 0.57.',
   keeps: [
     'With the disk buffer and `message_timeout_ms: 0` a log is sent until it is acknowledged.',
-    'Vector takes TOPIC_AUTHORIZATION_FAILED and UNKNOWN_TOPIC_OR_PARTITION for final and drops the logs of that ' +
-      'time: look at its log after a change.',
+    'Vector takes TOPIC_AUTHORIZATION_FAILED for final: it drops all logs, those of the disk buffer too, until it is started anew with ' +
+      'a key that is in order.',
+    'It waits 30 seconds for a logstore that is missing, then drops its logs until there is one.',
+    'A log above 1,000,000 bytes is dropped; `message.max.bytes` in `librdkafka_options` raises that, up to the 16 MiB of sluice.',
   ],
   check:
     '`vector validate` checks the file and the way to the server. `vector top` counts what the sink has sent and its errors.',

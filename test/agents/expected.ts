@@ -33,5 +33,20 @@ export const expectedFates: Readonly<Record<string, Partial<Record<'revoked' | '
     revoked: { fate: 'stops', page: 'after TOPIC_AUTHORIZATION_FAILED start collectd anew' },
     missing: { fate: 'some lost', page: 'these values are lost' },
   },
+  logstash: {
+    revoked: { fate: 'stops', page: 'After TOPIC_AUTHORIZATION_FAILED all events are gone until' },
+    missing: { fate: 'nothing lost', page: 'While the logstore is missing, or the server away, it waits' },
+    large: { fate: 'nothing lost', page: 'an event above 1 MiB' },
+  },
+  vector: {
+    revoked: { fate: 'stops', page: 'until it is started anew with a key' },
+    missing: { fate: 'some lost', page: 'waits 30 seconds for a logstore that is missing' },
+    large: { fate: 'nothing lost', page: 'A log above 1,000,000 bytes is dropped' },
+  },
+  'fluent-bit': {
+    revoked: { fate: 'stops', page: 'Start Fluent Bit anew when the key is in order' },
+    missing: { fate: 'some lost', page: 'A logstore that is missing is waited for, 30 seconds' },
+    large: { fate: 'nothing lost', page: 'A log above 1,000,000 bytes is lost' },
+  },
   kafkajs: { revoked: { fate: 'stops' }, missing: { fate: 'nothing lost' }, large: { fate: 'nothing lost' } },
 }

@@ -15,8 +15,10 @@ producer = Producer(job['properties'])
 
 
 def say(template, error):
-    name = error.name().title().replace('_', '')
-    print(template.format(name=name, text=error.str(), topic=job['topic']), flush=True)
+    # The words of the library without those of Python.
+    name = error.name().title().replace('_', '').replace('Msg', 'Message')
+    text = error.str().removeprefix('Unable to produce message: ')
+    print(template.format(name=name, text=text, topic=job['topic']), flush=True)
 
 
 def on_delivery(error, _message):
