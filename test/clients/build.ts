@@ -1,4 +1,4 @@
-/** Installs and builds the drivers of clients, once. */
+/** Installs and builds the drivers of clients and agents, once. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
@@ -9,8 +9,9 @@ import { promisify } from 'node:util'
 interface Build {
   /** The directory to build in, removed before. */
   directory: string
-  /** What is copied there, as paths below test/clients/drivers. */
+  /** What is copied there, as paths below test/clients/drivers or `from`. */
   sources: readonly string[]
+  from?: string
   /** What is written there, by name. */
   files?: Record<string, string>
   /** What is run there. */
@@ -18,7 +19,13 @@ interface Build {
   env?: Record<string, string>
 }
 
-const drivers = fileURLToPath(new URL('../../../test/clients/drivers', import.meta.url))
+/** Sources are not compiled, so they stand in `test` and not in `dist`. */
+const clientDrivers = sourcesOf('clients/drivers')
+
+/** The path of a directory below `test`. */
+export function sourcesOf(directory: string): string {
+  return fileURLToPath(new URL(`../../../test/${directory}`, import.meta.url))
+}
 
 /** Enough for a slow network: what is downloaded is some 50 MB. */
 const COMMAND_TIMEOUT_MS = 15 * 60_000
@@ -27,15 +34,15 @@ const COMMAND_TIMEOUT_MS = 15 * 60_000
  * Builds a driver, unless that was done before with the very same sources, files and commands. What those depend on is pinned in
  * them, so a driver that is there is the one that would be built.
  */
-export async function build({ directory, sources, files = {}, commands, env = {} }: Build): Promise<void> {
-  const read = sources.map(source => readFile(join(drivers, source), 'utf8'))
+export async function build({ directory, sources, from = clientDrivers, files = {}, commands, env = {} }: Build): Promise<void> {
+  const read = sources.map(source => readFile(join(from, source), 'utf8'))
   const inputs = JSON.stringify([await Promise.all(read), files, commands])
   // Written last: a build that was interrupted is begun anew.
   const stamp = join(directory, '.built')
   if (existsSync(stamp) && (await readFile(stamp, 'utf8')) === inputs) return
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory, { recursive: true })
-  for (const source of sources) await copyFile(join(drivers, source), join(directory, basename(source)))
+  for (const source of sources) await copyFile(join(from, source), join(directory, basename(source)))
   for (const [name, content] of Object.entries(files)) await writeFile(join(directory, name), content)
   for (const command of commands) await run(command, { directory, env })
   await writeFile(stamp, inputs)
