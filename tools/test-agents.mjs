@@ -43,17 +43,22 @@ if (values.help) {
   process.exitCode = 1
 } else process.exitCode = await run(values, positionals)
 
-function describeAgent({ how, isQuick, isLibrary }) {
-  return [how, isQuick && '--quick', isLibrary && '--failures alone']
+function describeAgent({ how, isQuick, isHeavy, isLibrary }) {
+  return [how, isQuick && '--quick', isHeavy && 'only if named', isLibrary && '--failures alone']
     .filter(word => word !== undefined && word !== false)
     .join(', ')
+}
+
+/** A name stands for all variants of the agent; one that is heavy has to be named itself. */
+function isAsked(agent, names) {
+  return names.includes(idOf(agent)) || (agent.isHeavy !== true && (names.length === 0 || names.includes(agent.name)))
 }
 
 async function run({ quick, failures }, names) {
   const agents = agentsUnderTest
     .filter(({ isQuick }) => isQuick || !quick)
+    .filter(agent => isAsked(agent, names))
     .map(idOf)
-    .filter(id => names.length === 0 || names.includes(id))
   const own = failures ? [] : files.filter(file => names.length === 0 || names.includes(file))
   const chosen = [...(agents.length > 0 ? [failures ? 'failures' : 'delivery'] : []), ...own]
   if (chosen.length === 0) {

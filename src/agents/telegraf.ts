@@ -49,8 +49,8 @@ export const telegraf: Agent = {
     '`metrics_written` of the output.',
   says: {
     ...saramaSays,
-    refused: `Error writing to outputs.kafka: kafka: Failed to produce message to topic nginx: ${saramaSays.refused}`,
-    unknown: `Error writing to outputs.kafka: kafka: Failed to produce message to topic nginx: ${saramaSays.unknown}`,
+    refused: `Error writing to outputs.kafka: … ${saramaSays.refused}`,
+    unknown: `Error writing to outputs.kafka: … ${saramaSays.unknown}`,
   },
   then: 'Telegraf keeps the metrics in its buffer and tries again at the next flush.',
   mistakes: [

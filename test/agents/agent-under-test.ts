@@ -12,6 +12,8 @@ export interface AgentUnderTest {
   how: 'real' | 'emulated'
   /** Whether it is got and run within a minute or so, with what every CI has. */
   isQuick: boolean
+  /** Whether it takes so long to get that it is left out unless it is named with its variant. */
+  isHeavy?: boolean
   /** It has neither TLS nor a login, so it comes to a trusted listener. */
   isTrusted?: boolean
   /**
@@ -19,6 +21,8 @@ export interface AgentUnderTest {
    * `{ broker, ca, user }` as JSON.
    */
   isLibrary?: boolean
+  /** That of the logstore, where it is not told by itself. */
+  format?: string
   /** Whether the secret has to be in the configuration, since the agent takes it from nowhere else. */
   isSecretWritten?: boolean
   /**
@@ -65,5 +69,7 @@ export interface Row {
   content: string
   /** Of the record, as text; empty without one. */
   _key?: string
+  /** What was read of it; empty where it is its own document. */
+  _fields?: string
   _error: string
 }

@@ -27,9 +27,11 @@ export async function configureAgent(
   server: Server,
   name: string,
   logstore: string,
-  { isSecretWritten = false, isTrusted = false, isLibrary = false }: Partial<AgentUnderTest> = {},
+  { isSecretWritten = false, isTrusted = false, isLibrary = false, format }: Partial<AgentUnderTest> = {},
 ): Promise<Setup> {
   await server.createLogstore(`${PROJECT}/${logstore}`)
+  if (format !== undefined)
+    await server.control('PATCH', `/v1/projects/${PROJECT}/logstores/${logstore}`, { format: { name: format } })
   const password = isTrusted ? await findTrustedKey(server) : await server.createKey(PROJECT)
   const directory = await makeDirectory('sluice-agent-')
   const printed = join(directory, 'printed')

@@ -17,7 +17,7 @@ export interface Stock {
 }
 
 export async function readStock(server: Server, logstore: string, agent: RunningAgent): Promise<Stock> {
-  const rows = await server.query<Row>(`${PROJECT}/${logstore}`, 'SELECT content, _key, _error FROM log')
+  const rows = await server.query<Row>(`${PROJECT}/${logstore}`, 'SELECT content, _key, _fields, _error FROM log')
   const byNumber = new Map<number, Row[]>()
   const others: Row[] = []
   for (const row of rows) {
