@@ -5,6 +5,8 @@ import { collectd } from './drivers/collectd.ts'
 import { filebeat } from './drivers/filebeat.ts'
 import { kafkajs } from './drivers/kafkajs.ts'
 import { kcat } from './drivers/kcat.ts'
+import { librdkafkaAgents } from './drivers/librdkafka.ts'
+import { logstash } from './drivers/logstash.ts'
 import { otelCollector } from './drivers/otel-collector.ts'
 import { rsyslog } from './drivers/rsyslog.ts'
 import { syslogNg } from './drivers/syslog-ng.ts'
@@ -15,9 +17,11 @@ export const agentsUnderTest: readonly AgentUnderTest[] = [
   rsyslog,
   syslogNg,
   collectd,
-  kafkajs,
   ...filebeat,
   ...telegraf,
   ...otelCollector,
+  logstash,
+  ...librdkafkaAgents,
   ...apinto,
+  kafkajs,
 ]

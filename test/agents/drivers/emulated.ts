@@ -3,10 +3,9 @@
  * from its standard input, a record a line, as the output of the agent does with its settings.
  */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { makeLines } from '../configured.ts'
+import { AgentProcess } from '../agent-process.ts'
 import { type Row, type RunningAgent } from '../agent-under-test.ts'
+import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 
 export interface Emulation {
   command: string
@@ -20,56 +19,25 @@ export interface Emulation {
   fields: { message: string; time: string }
 }
 
-/** Longer than a client needs to connect again; a program that cannot send what it has does not end. */
-const STOP_MS = 30_000
-const PRINTED_BYTES = 20_000
-
-export function startEmulated({ command, args, directory, job, encode, fields }: Emulation): RunningAgent {
-  const child = spawn(command, args, {
-    cwd: directory,
-    // The sources stay free of compiled files.
-    env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
-  let printed = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (words: string) => (printed = (printed + words).slice(-PRINTED_BYTES)))
-  child.stdin.on('error', () => {})
-  child.stdin.write(`${JSON.stringify(job)}\n`)
-
-  function write(lines: readonly string[]): Promise<void> {
-    child.stdin.write(lines.map(line => `${encode(line, new Date())}\n`).join(''))
-    return Promise.resolve()
-  }
-
-  function read(row: Row): { message: string; time: string } {
-    const document = JSON.parse(row.content) as Record<string, unknown>
-    return { message: String(document[fields.message]), time: String(document[fields.time]) }
-  }
-
+export async function startEmulated({ command, args, directory, job, encode, fields }: Emulation): Promise<RunningAgent> {
+  // The sources stay free of compiled files.
+  const env = { ...process.env, PYTHONDONTWRITEBYTECODE: '1' }
+  const agent = new AgentProcess({ program: command, env }, args, { directory, hasInput: true })
+  const write = (lines: readonly string[]) => agent.write(lines.map(line => `${encode(line, new Date())}\n`).join(''))
+  const parse = ({ content }: Row) => JSON.parse(content) as Record<string, unknown>
+  await agent.write(`${JSON.stringify(job)}\n`)
   return {
     put: (from, to) => write(makeLines(from, to)),
-    putLarge: bytes => write(['x'.repeat(bytes)]),
-    numberOf(row) {
-      const found = /^line (\d+) /.exec(read(row).message)
-      return found === null ? undefined : Number(found[1])
-    },
+    putLarge: bytes => write([makeLargeLine(bytes)]),
+    numberOf: row => numberOfLine(parse(row)[fields.message]),
     assertSame(row, n) {
-      const [line] = makeLines(n, n + 1)
-      assert.equal(row._error, '')
-      assert.equal(row.content, encode(line!, new Date(read(row).time)))
+      const time = new Date(String(parse(row)[fields.time]))
+      assert.deepEqual([row.content, row._error], [encode(makeLines(n, n + 1)[0]!, time), ''])
     },
     get printed() {
-      return printed
+      return agent.printed
     },
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      const ended = once(child, 'close')
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
-      child.stdin.end()
-      await ended
-      clearTimeout(timer)
-    },
+    stop: () => agent.stop(),
   }
 }
 

@@ -49,7 +49,7 @@ function librdkafkaAgent({ name, version, wheel, read, encode, fields }: Librdka
         start(setup) {
           const { job, path } = read(setup)
           const own = { command: python, args: [program], directory: setup.directory, job, fields }
-          return Promise.resolve(startEmulated({ ...own, encode: (line, time) => encode(line, time, path.replace('*', 'app')) }))
+          return startEmulated({ ...own, encode: (line, time) => encode(line, time, path.replace('*', 'app')) })
         },
       }
     },

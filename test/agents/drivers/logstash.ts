@@ -61,9 +61,7 @@ export const logstash: AgentUnderTest = {
         const properties = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name.replaceAll('_', '.'), value]))
         const job = { topic, properties, retryBackoffMs: Number(settings['retry_backoff_ms']) }
         const fields = { message: 'message', time: '@timestamp' }
-        return Promise.resolve(
-          startEmulated({ ...program, directory: own, job, fields, encode: (line, time) => encode(line, time, path!) }),
-        )
+        return startEmulated({ ...program, directory: own, job, fields, encode: (line, time) => encode(line, time, path!) })
       },
     }
   },
