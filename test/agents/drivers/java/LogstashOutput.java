@@ -36,6 +36,9 @@ public final class LogstashOutput {
         public long retryBackoffMs;
     }
 
+    /** What is said of one event after the other is printed once. */
+    private static String said = "";
+
     private final Job job;
     private final KafkaProducer<String, String> producer;
     private final BlockingQueue<String> events = new LinkedBlockingQueue<>();
@@ -111,7 +114,9 @@ public final class LogstashOutput {
         }
     }
 
-    private static void say(String message, Throwable failure) {
-        System.out.printf("%s {:exception=>%s, :message=>\"%s\"}%n", message, failure.getClass().getName(), failure.getMessage());
+    private static synchronized void say(String message, Throwable failure) {
+        String words = String.format("%s {:exception=>%s, :message=>\"%s\"}", message, failure.getClass().getName(), failure.getMessage());
+        if (!words.equals(said)) System.out.println(words);
+        said = words;
     }
 }

@@ -13,12 +13,19 @@ from confluent_kafka import KafkaException, Producer
 job = json.loads(sys.stdin.buffer.readline())
 producer = Producer(job['properties'])
 
+# What is said of one record after the other is printed once.
+said = ''
+
 
 def say(template, error):
-    # The words of the library without those of Python.
-    name = error.name().title().replace('_', '').replace('Msg', 'Message')
+    global said
+    # As Rust names it, and the words of the library without those of Python.
+    name = error.name().title().replace('_', '').replace('Msg', 'Message').replace('OrPart', 'OrPartition')
     text = error.str().removeprefix('Unable to produce message: ')
-    print(template.format(name=name, text=text, topic=job['topic']), flush=True)
+    words = template.format(name=name, text=text, topic=job['topic'])
+    if words != said:
+        print(words, flush=True)
+    said = words
 
 
 def on_delivery(error, _message):
