@@ -27,7 +27,7 @@ const BARE_PATH =
   'The _bare path_ is a server in Node that does what an acknowledgement needs and nothing else: TLS, frames, a checksum of each batch, one durable ' +
   'write for all that wait into files that are there already, and answers in their order. It authorises nobody, limits, counts and routes ' +
   'nothing, and could not recover what it wrote. What it takes more than TLS alone is the price of checking and of the disk; what ' +
-  'sluice takes more than it, of being a product.'
+  'sluice takes more than it, of being a product. A goal that it misses too is out of reach without another runtime or disk.'
 
 /** Made of the results of the oldest Node that was measured; those of newer ones are compared with it. */
 export function makeProduceSection(directory: string): Section | undefined {

@@ -172,10 +172,9 @@ export function describeLosses(runs: readonly Run[], rows: readonly Row[]): stri
       const reached = checkGoal(runs, row.name, goal)
       if (reached === undefined || reached.isMet) return []
       const bare = checkGoal(runs, row.name, goal, 'bare')
-      const bareReached =
-        bare && `, which the bare path ${bare.isMet ? 'reaches' : 'misses too'}: ${formatReached(goal, bare.reached)}`
+      const ofBare = bare && ` (bare path ${formatReached(goal, bare.reached)}: ${bare.isMet ? 'met' : 'missed too'})`
       const value = formatReached(goal, reached.reached)
-      return [`${figures[goal.figure].title} ${value}, the goal is ${formatBound(goal)}${bareReached ?? ''}`]
+      return [`${figures[goal.figure].title} ${value}, the goal is ${formatBound(goal)}${ofBare ?? ''}`]
     })
     return lost.length + missed.length === 0 ? [] : [`\`${row.name}\`: ${[...lost, ...missed].join('; ')}`]
   })
