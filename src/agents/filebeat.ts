@@ -45,6 +45,9 @@ export const filebeat: Agent = {
   keeps: [
     'Filebeat tries for ever, whatever `max_retries` says, and remembers how far it is in each file: what it could ' +
       'not send is read again.',
+    'Three failures in ten seconds open a circuit breaker in Filebeat 7 and 8, and a batch that meets nothing else counts as sent: ' +
+      'its events are lost ([beats#35755](https://github.com/elastic/beats/issues/35755)). `metadata.retry` of more than ten ' +
+      'seconds in all keeps it closed while the server is away.',
     'A file that is deleted before it was sent is lost: let log rotation keep more than the longest outage.',
     'An event above `max_message_bytes` is dropped with an error in the log.',
   ],
@@ -52,8 +55,16 @@ export const filebeat: Agent = {
     '`filebeat test config` and `filebeat test output` check the file and the way to the server; `filebeat -e` shows ' +
     'its log. In the ' +
     'metrics that it logs every 30 seconds, `output.events.acked` grows.',
-  says: saramaSays,
-  then: 'Filebeat keeps the events and tries again, for ever.',
+  says: {
+    refused: saramaSays.refused,
+    storage: saramaSays.storage,
+    unreachable: saramaSays.unreachable,
+    certificate: saramaSays.certificate,
+  },
+  then:
+    'Filebeat keeps the events and tries again, for ever; it says nothing while the logstore is missing, unless it is started ' +
+    'with `-d kafka`. A wrong access key is worse: the circuit breaker opens all the same, and small batches are lost. Start ' +
+    'Filebeat anew when the key is in order.',
   mistakes: [
     {
       says: 'Kafka (topic=nginx): dropping too large message of size 1234567.',

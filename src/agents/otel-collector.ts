@@ -28,7 +28,7 @@ export const otelCollector: Agent = {
       '    logs:',
       '      # the logstore',
       `      topic: '${target.logstore}'`,
-      '      # otlp_json is searchable by its fields; raw sends the body alone, otlp_proto is kept as bytes',
+      '      # or otlp_proto, for a logstore with --format otlp-protobuf; raw sends the body alone, a text as a JSON text',
       '      encoding: otlp_json',
       '    auth:',
       '      sasl:',

@@ -31,8 +31,11 @@ export const telegraf: Agent = {
       '  data_format = "json"',
       '  # what could not be sent waits in memory, so many metrics at most: the oldest go first',
       '  metric_buffer_limit = 100000',
-      '  # a batch of these has to stay below 16 MiB',
       '  metric_batch_size = 1000',
+      '  # the largest metric; a larger one is never sent, and the default is 1048576',
+      '  max_message_bytes = 10485760',
+      '  # since 1.31; without it Telegraf ends if the server is away when it starts',
+      '  startup_error_behavior = "retry"',
     ),
   password: `Telegraf takes it from its environment: \`${passwordVariable}\`, for instance in /etc/default/telegraf.`,
   keeps: [
@@ -40,8 +43,8 @@ export const telegraf: Agent = {
       'stored of it.',
     'The buffer is in memory: metrics that wait are lost with the process, unless the agent has `buffer_strategy = ' +
       '"disk"` (since 1.32).',
-    'A metric above 1,000,000 bytes makes Telegraf discard the whole batch; so it does if the server answers ' +
-      'INVALID_TIMESTAMP, which sluice never does.',
+    'A metric above `max_message_bytes` is never sent, and keeps those in the buffer that are in one batch with it: they are stored ' +
+      'again with each flush.',
   ],
   check:
     '`telegraf --once` gathers, sends and ends; with `--debug` the log says `Wrote batch of N metrics`. The input ' +
@@ -52,12 +55,20 @@ export const telegraf: Agent = {
     refused: `Error writing to outputs.kafka: … ${saramaSays.refused}`,
     unknown: `Error writing to outputs.kafka: … ${saramaSays.unknown}`,
   },
-  then: 'Telegraf keeps the metrics in its buffer and tries again at the next flush.',
+  then:
+    'Telegraf keeps the metrics in its buffer and tries again at the next flush. An access key that was deleted and is there ' +
+    'again is asked for on a new connection only: start Telegraf anew when the key is in order.',
   mistakes: [
     {
-      says: 'Message too large, consider increasing `max_message_bytes`; dropping batch',
-      cause: 'One metric is larger than `max_message_bytes`. The batch is lost.',
-      fix: 'Raise it.',
+      says: 'circuit breaker is open',
+      cause:
+        'The error was there three times; for ten seconds Telegraf does not ask the server. The error itself is above this line.',
+      fix: 'Look for that.',
+    },
+    {
+      says: 'Attempt to produce message larger than configured Producer.MaxMessageBytes: 1234567 > 1048576',
+      cause: 'One metric is larger than `max_message_bytes`.',
+      fix: 'Raise it to 15000000 at most, or drop the metric with `metricpass` or `fieldexclude`; then start Telegraf anew.',
     },
   ],
 }

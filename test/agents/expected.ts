@@ -48,5 +48,15 @@ export const expectedFates: Readonly<Record<string, Partial<Record<'revoked' | '
     missing: { fate: 'some lost', page: 'A logstore that is missing is waited for, 30 seconds' },
     large: { fate: 'nothing lost', page: 'A log above 1,000,000 bytes is lost' },
   },
+  filebeat: {
+    revoked: { fate: 'stops', page: 'Start Filebeat anew when the key is in order' },
+    missing: { fate: 'nothing lost', page: 'it says nothing while the logstore is missing' },
+    large: { fate: 'nothing lost', page: 'An event above `max_message_bytes` is dropped' },
+  },
+  telegraf: {
+    revoked: { fate: 'stops', page: 'start Telegraf anew when the key is in order' },
+    missing: { fate: 'nothing lost', page: 'tries again at the next flush' },
+    large: { fate: 'nothing lost', page: 'A metric above `max_message_bytes` is never sent' },
+  },
   kafkajs: { revoked: { fate: 'stops' }, missing: { fate: 'nothing lost' }, large: { fate: 'nothing lost' } },
 }

@@ -123,7 +123,17 @@ function startReal(program: string, { directory, printed, password, logstore }: 
   const changed = readFileSync(printed, 'utf8').replace(`/var/log/${logstore}/`, `${logs}/`)
   assert(changed.includes(logs), changed)
   writeFileSync(configuration, changed, { mode: 0o600 })
-  const args = ['-e', '-c', configuration, '--path.home', directory, '--path.data', join(directory, 'data')]
+  const args = [
+    '-e',
+    '-E',
+    'logging.level=warning',
+    '-c',
+    configuration,
+    '--path.home',
+    directory,
+    '--path.data',
+    join(directory, 'data'),
+  ]
   const agent = new AgentProcess({ program }, args, { directory, password })
   return toRunning(agent, lines => Promise.resolve(appendFileSync(input, lines.map(line => `${line}\n`).join(''))))
 }

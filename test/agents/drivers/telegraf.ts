@@ -8,6 +8,7 @@ import { AgentProcess } from '../agent-process.ts'
 import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 
 const VERSION = '1.39.3'
+const MODULE = 'github.com/influxdata/telegraf'
 /** Without them Telegraf has all of its four hundred plugins, and takes ten minutes. */
 const PLUGINS = ['inputs.tail', 'outputs.kafka', 'parsers.influx', ...['json', 'graphite', 'carbon2', 'influx'].map(serializer)]
 
@@ -63,11 +64,11 @@ export const telegraf: readonly AgentUnderTest[] = formats.map(format => ({
   isQuick: false,
   async prepare(directory) {
     const own = join(directory, 'telegraf')
-    const tags = ['custom', ...PLUGINS].join()
+    const options = ['-tags', ['custom', ...PLUGINS].join(), '-ldflags', `-X ${MODULE}/internal.Version=${VERSION}`]
     await build({
       directory: own,
       sources: [],
-      commands: [['go', 'install', '-tags', tags, `github.com/influxdata/telegraf/cmd/telegraf@v${VERSION}`]],
+      commands: [['go', 'install', ...options, `${MODULE}/cmd/telegraf@v${VERSION}`]],
       env: { CGO_ENABLED: '0', GOWORK: 'off', GOBIN: own },
     })
     return { version: VERSION, start: setup => start(join(own, 'telegraf'), format, setup) }

@@ -285,7 +285,6 @@ func (output *output) end(ended *batch) {
 		<-output.places
 	}
 	if again > 0 {
-		log.Printf("Kafka publish failed with: %+v", ended.err)
 		next := &batch{events: ended.failed}
 		go func() { output.work <- next }()
 		return
