@@ -48,9 +48,9 @@ export class RefusalLog {
     told.add(key)
     const logstore = topic === undefined ? undefined : forLog(topic)
     const problem = escapeControls(message)
-    this.#log.warn({ project: forLog(project), logstore, clientId: client, source, problem }, 'a client is refused')
+    this.#log.info({ project: forLog(project), logstore, clientId: client, source, problem }, 'a client is refused')
     if (told.size === MAX_LINES_PER_SOURCE)
-      this.#log.warn({ source }, `no more refusals of this source are told for ${SILENCE_MS / 60_000} minutes`)
+      this.#log.info({ source }, `no more refusals of this source are told for ${SILENCE_MS / 60_000} minutes`)
   }
 
   #toldOf(source: string): Set<string> {

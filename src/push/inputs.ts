@@ -119,7 +119,8 @@ export class Sender {
     if (this.#bytes >= this.#options.batchBytes) return this.flush()
     // What has failed is thrown to whoever sends next, or ends.
     this.#linger ??= setTimeout(() => void this.flush().catch(() => {}), LINGER_MS)
-    return undefined
+    // Nobody waits for what is sent after a while: without this lines that come slowly would be read for ever while the server is away.
+    return this.#options.producer.isFull ? this.#options.producer.room() : undefined
   }
 
   async *#read(input: Input, stdin: Readable): AsyncGenerator<Buffer> {

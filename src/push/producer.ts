@@ -123,7 +123,17 @@ export class Producer {
     if (this.#queue.length === 0) this.#progressMs = performance.now()
     this.#queue.push({ bytes: sealBatch(records, { codec, ...sequence }), onStored })
     this.#changed()
-    while (this.#queue.length >= MAX_QUEUED && this.#failure === undefined) await this.#change()
+    await this.room()
+  }
+
+  /** Whether as many batches are held as may be. */
+  get isFull(): boolean {
+    return this.#queue.length >= MAX_QUEUED
+  }
+
+  /** Resolves when there is room for more. Rejects if sending has failed for good. */
+  async room(): Promise<void> {
+    while (this.isFull && this.#failure === undefined) await this.#change()
     if (this.#failure !== undefined) throw this.#failure
   }
 

@@ -4,9 +4,14 @@ import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { appendFile, rename, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { Codec } from '../../protocol/records/compression.ts'
+import { createInput, Sender, STDIN } from '../../src/push/inputs.ts'
+import { Producer } from '../../src/push/producer.ts'
 import { runSluice, Server, type Outcome } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 
@@ -249,6 +254,51 @@ describe('sluice push', () => {
     assert.deepEqual(await readContents('demo/stopped', sent), lines.slice(0, sent))
   })
 
+  it('reads no more than it holds while the server is away, however slowly it comes', async function () {
+    this.timeout(200_000)
+    await server.createLogstore('demo/away')
+    const destination = {
+      host: 'localhost',
+      port: server.port(),
+      ca: server.ca,
+      project: 'demo',
+      password: await server.createKey('demo', { id: 'away' }),
+    }
+    const producer = await Producer.open({
+      destination,
+      logstore: 'away',
+      codec: Codec.NONE,
+      patienceMs: Infinity,
+      onTrouble: () => {},
+      onFailure: () => {},
+    })
+    const signal = new AbortController().signal
+    const sender = new Sender({ producer, batchBytes: 2 ** 20, signal })
+    await server.kill('SIGKILL')
+    let read = 0
+    async function* slowly(): AsyncGenerator<Buffer> {
+      for (; read < 25; read++) {
+        yield Buffer.from(`${read}\n`)
+        // Longer than a line waits for others: each is a batch.
+        await setTimeout(300)
+      }
+    }
+    const sent = sender.send(createInput(STDIN), Readable.from(slowly(), { highWaterMark: 1 }))
+    await until('a full producer', () => producer.isFull)
+    const readBefore = read
+    await setTimeout(3000)
+    assert(read <= readBefore + 3, `${read} lines were read, ${readBefore} before`)
+    await server.restart()
+    await sent
+    await sender.flush()
+    await producer.end()
+    await server.control('DELETE', '/v1/projects/demo/keys/away')
+    assert.deepEqual(
+      await readContents('demo/away', 25),
+      numbered(25).map(line => line.trim()),
+    )
+  })
+
   it('gives up at Ctrl-C what no server takes', async function () {
     this.timeout(200_000)
     await server.createLogstore('demo/given-up')
@@ -301,7 +351,7 @@ describe('sluice push', () => {
     await writeFile(path('later.log'), 'other\n')
     assert.deepEqual(await has(6), ['four', 'one', 'other', 'three', 'two', 'written late'])
     await truncate(path('app.log'))
-    await until('the cut to be seen', () => new Promise<true>(resolve => setTimeout(resolve, 600, true)))
+    await until('the cut to be seen', () => setTimeout(600, true))
     await appendFile(path('app.log'), 'five\n')
     assert.deepEqual(await has(7), ['five', 'four', 'one', 'other', 'three', 'two', 'written late'])
     child.kill('SIGINT')

@@ -6,7 +6,7 @@ import { until } from '../support/wait.ts'
 
 const batch = { records: [{ value: 'x' }] }
 /** As the log has it. */
-const WARN = 40
+const INFO = 30
 
 describe('the lines in the log about clients that are refused', () => {
   let server: Server
@@ -19,7 +19,7 @@ describe('the lines in the log about clients that are refused', () => {
     server.log
       .filter(({ msg, project: of }) => msg === 'a client is refused' && of === project)
       .map(({ level, logstore, clientId, source, problem }) => ({ level, logstore, clientId, source, problem }))
-  const client = { level: WARN, clientId: 'raw', source: '127.0.0.1' }
+  const client = { level: INFO, clientId: 'raw', source: '127.0.0.1' }
 
   async function ask(project: string, secret: string, topics: string[], { sends = true } = {}): Promise<void> {
     const asking = await RawClient.login(server, project, secret)

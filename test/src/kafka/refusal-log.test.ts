@@ -13,8 +13,8 @@ describe('RefusalLog', () => {
   beforeEach(() => {
     clock = install({ toFake: ['performance'] })
     lines = []
-    const warn = (details: { source: string; problem?: string }, message: string) => lines.push({ message, ...details })
-    refusals = new RefusalLog({ warn } as unknown as Log)
+    const info = (details: { source: string; problem?: string }, message: string) => lines.push({ message, ...details })
+    refusals = new RefusalLog({ info } as unknown as Log)
   })
 
   afterEach(() => clock.uninstall())
