@@ -43,7 +43,6 @@ export const collectd: Agent = {
     'Values wait in memory while the server cannot be reached, and are lost with the process.',
     'collectd does not look at what becomes of a message: a value that the server refused is lost, and nothing is ' +
       'printed. Look at `sluice status` once after a change.',
-    'librdkafka takes a refusal for final: after TOPIC_AUTHORIZATION_FAILED start collectd anew.',
   ],
   check:
     '`collectd -t` checks the file. Within an interval (10 s) `sluice status PROJECT/LOGSTORE` counts what has ' +

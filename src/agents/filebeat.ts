@@ -63,8 +63,7 @@ export const filebeat: Agent = {
   },
   then:
     'Filebeat keeps the events and tries again, for ever; it says nothing while the logstore is missing, unless it is started ' +
-    'with `-d kafka`. A wrong access key is worse: the circuit breaker opens all the same, and small batches are lost. Start ' +
-    'Filebeat anew when the key is in order.',
+    'with `-d kafka`. A wrong access key is worse: the circuit breaker opens all the same, and small batches are lost.',
   mistakes: [
     {
       says: 'Kafka (topic=nginx): dropping too large message of size 1234567.',

@@ -54,8 +54,7 @@ export const fluentBit: Agent = {
   keeps: [
     'A chunk counts as sent when librdkafka has taken it: what it holds in memory is lost with the process. Stop ' +
       'Fluent Bit in order, and it is sent before, if the server takes it within `grace`.',
-    'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: what was refused is lost. Start Fluent Bit anew when the ' +
-      'key is in order.',
+    'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: what was refused is lost.',
     'A logstore that is missing is waited for, 30 seconds; then what comes is lost until there is one.',
     'A log above 1,000,000 bytes is lost; `rdkafka.message.max.bytes` raises that, up to the 16 MiB of sluice.',
   ],

@@ -34,6 +34,7 @@ export const kcat: Agent = {
       'long.',
     'From standard input it takes blocks of 1,024 bytes: the last lines wait until more come, or until it ends.',
     'A line above 1,000,000 bytes ends kcat; `message.max.bytes=16000000` in the file lets it take larger ones.',
+    'What the server refuses for good is lost, and kcat goes on.',
     'With `-T` it passes on what it sends.',
   ],
   check:

@@ -46,8 +46,8 @@ export const logstash: Agent = {
     `\`${passwordVariable}\`.`,
   keeps: [
     'What can be sent again is, for ever, as long as `retries` is not set.',
-    'Logstash drops an event that was refused for good, with a warning. After TOPIC_AUTHORIZATION_FAILED all events are gone until ' +
-      'Logstash is started anew with a key that is in order; where the certificate is not trusted it drops them too.',
+    'Logstash drops an event that was refused for good, with a warning: after TOPIC_AUTHORIZATION_FAILED, and where the ' +
+      'certificate is not trusted.',
     'So it does with an event above 1 MiB: `max_request_size` raises that, up to the 16 MiB of sluice.',
     'While the logstore is missing, or the server away, it waits.',
     'Events between input and output are in memory; `queue.type: persisted` in logstash.yml keeps them on disk.',

@@ -69,8 +69,8 @@ export const otelCollector: Agent = {
     '`otelcol_exporter_send_failed_log_records` does not.',
   says: {
     ...franzSays,
-    refused: `Exporting failed. Will retry the request after interval. … ${franzSays.refused}`,
-    unknown: `Exporting failed. Will retry the request after interval. … ${franzSays.unknown}`,
+    refused: `Exporting failed. Dropping data. … ${franzSays.refused}`,
+    unknown: 'Exporting failed. Will retry the request after interval. … context deadline exceeded',
   },
-  then: 'The batch stays in the queue and is tried again.',
+  then: 'What was refused for good is dropped; everything else stays in the queue and is tried again.',
 }

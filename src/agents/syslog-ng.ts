@@ -53,21 +53,19 @@ export const syslogNg: Agent = {
     'What the library has not taken yet is in the disk buffer. What it holds, at most 100,000 logs, is in memory: if ' +
       'it cannot be sent within a minute of the end of syslog-ng, it is lost, and syslog-ng says so.',
     'A log above `log-msg-size()`, which is 64 KiB unless `options` say otherwise, syslog-ng itself makes several logs of.',
-    'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: start syslog-ng anew when the key is in order.',
+    'librdkafka takes TOPIC_AUTHORIZATION_FAILED for final: what was refused is lost.',
   ],
   check:
     '`syslog-ng -s` checks the file. `logger hello` sends a log; `syslog-ng-ctl stats` counts `written` and `dropped` ' +
     'of d_sluice.',
   says: {
-    refused: "kafka: failed to publish message; topic='nginx', error='Broker: Topic authorization failed'",
     unreachable: librdkafkaSays.unreachable,
     certificate: librdkafkaSays.certificate,
   },
   then:
-    'syslog-ng says that it was refused if it could send before. It prints nothing when the key was a wrong one from ' +
-    'the start, or the project or the logstore is a wrong one or is missing for more than 30 seconds: these logs are ' +
-    'lost. The log of sluice has a line `a client is refused` with the reason. While the server cannot be reached ' +
-    'logs wait.',
+    'syslog-ng prints nothing when the key, the project or the logstore is a wrong one, or is missing for more than ' +
+    '30 seconds: these logs are lost. The log of sluice has a line `a client is refused` with the reason. While the ' +
+    'server cannot be reached logs wait.',
   mistakes: [
     {
       says: 'kafka: init_transactions failed; … transactions are not supported: set no transactional.id',

@@ -55,9 +55,7 @@ export const telegraf: Agent = {
     refused: `Error writing to outputs.kafka: … ${saramaSays.refused}`,
     unknown: `Error writing to outputs.kafka: … ${saramaSays.unknown}`,
   },
-  then:
-    'Telegraf keeps the metrics in its buffer and tries again at the next flush. An access key that was deleted and is there ' +
-    'again is asked for on a new connection only: start Telegraf anew when the key is in order.',
+  then: 'Telegraf keeps the metrics in its buffer and tries again at the next flush.',
   mistakes: [
     {
       says: 'circuit breaker is open',

@@ -67,8 +67,7 @@ export const vector: Agent = {
     'default since Vector 0.57.',
   keeps: [
     'With the disk buffer and `message_timeout_ms: 0` a log is sent until it is acknowledged.',
-    'Vector takes TOPIC_AUTHORIZATION_FAILED for final: it drops all logs, those of the disk buffer too, until it is started anew with ' +
-      'a key that is in order.',
+    'Vector takes TOPIC_AUTHORIZATION_FAILED for final: it drops what was refused, also what comes of the disk buffer.',
     'It waits 30 seconds for a logstore that is missing, then drops its logs until there is one.',
     'A log above 1,000,000 bytes is dropped; `message.max.bytes` in `librdkafka_options` raises that, up to the 16 MiB of sluice.',
   ],

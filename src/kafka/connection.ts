@@ -276,6 +276,7 @@ export class Connection {
       this.#fill(slot, response === undefined ? NO_ANSWER : encodeResponse(handler.response, version, correlationId, response))
       if (handler.blocks === true) this.#enter()
       if (thenClose !== undefined) this.close(thenClose)
+      else if (session.isRevoked) this.close('its access key is gone')
     }
     if (answer instanceof Promise) return this.#await(slot, answer, encode, handler.blocks === true)
     try {

@@ -31,6 +31,8 @@ export interface Session {
   readonly expectsRawToken: boolean
   /** True if the client had to authenticate again and has not. */
   readonly hasExpired: boolean
+  /** True if the access key that was right is found to be gone: the connection ends, so that the client comes again and logs in. */
+  readonly isRevoked: boolean
   /** True if a request of this API is legal now. */
   allows(apiKey: number): boolean
   /** Chooses the mechanism; false if it is not PLAIN, and then the connection must end. */
@@ -41,6 +43,8 @@ export interface Session {
    * a refusal: Logstash drops logs on one.
    */
   authenticate(token: Buffer, client: RefusedClient): Promise<Authentication>
+  /** The access key of the principal was refused. */
+  revoke(): void
 }
 
 export interface SaslSessionOptions {
@@ -62,6 +66,7 @@ export class SaslSession implements Session {
   #state: SessionState = 'start'
   #principal: Principal | undefined
   #expiresAtMs = Infinity
+  #isRevoked = false
 
   constructor(options: SaslSessionOptions) {
     this.#options = options
@@ -81,6 +86,15 @@ export class SaslSession implements Session {
 
   get hasExpired(): boolean {
     return this.#isLimited && performance.now() >= this.#expiresAtMs
+  }
+
+  get isRevoked(): boolean {
+    return this.#isRevoked
+  }
+
+  revoke(): void {
+    // A key that was never right stays as it is: its user is to see why.
+    this.#isRevoked = this.#principal?.accessKey !== undefined
   }
 
   allows(apiKey: number): boolean {
@@ -121,6 +135,7 @@ export class SaslSession implements Session {
         `access denied: the user name is the project, the password is accessKeyId#accessKeySecret of a key of that project`,
       )
     this.#principal = principal
+    this.#isRevoked = false
     this.#state = 'authenticated'
     if (lifetimeMs === undefined) return { accepted: true, lifetimeMs: 0 }
     this.#expiresAtMs = performance.now() + lifetimeMs
@@ -142,6 +157,8 @@ export class TrustedSession implements Session {
   readonly state = 'authenticated'
   readonly expectsRawToken = false
   readonly hasExpired = false
+  /** A key that is made again is taken at once. */
+  readonly isRevoked = false
   readonly #catalog: Catalog
   readonly #project: string
   readonly #accessKeyId: string
@@ -168,6 +185,8 @@ export class TrustedSession implements Session {
   authenticate(): Promise<Authentication> {
     throw new Error('there is no SASL on this listener')
   }
+
+  revoke(): void {}
 }
 
 function parseToken(token: Buffer): { project: string; accessKeyId: string; secret: string } | undefined {

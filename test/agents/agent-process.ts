@@ -36,7 +36,7 @@ export class AgentProcess {
       running.delete(child)
       this.#printed += error.message
     })
-    const keep = (chunk: Buffer) => (this.#printed = (this.#printed + chunk.toString()).slice(-20_000))
+    const keep = (chunk: Buffer) => (this.#printed = (this.#printed + chunk.toString()).slice(-200_000))
     child.stdout?.on('data', keep)
     child.stderr?.on('data', keep)
     // Of a process that has ended; what becomes of the records shows that.

@@ -13,6 +13,8 @@ export type ConditionName = 'slow' | 'refusing' | 'killed' | 'revoked' | 'missin
 /** An agent that sends while something goes wrong. */
 export interface Sender {
   logstore: string
+  /** What its logstore has to be made with, if the agent needs that. */
+  format?: string | undefined
   /** `ID#SECRET` of its own access key. */
   password: string
   running: RunningAgent
@@ -32,6 +34,8 @@ export interface Condition {
   /** How long the agents send before it ends. */
   lastsMs: number
   end: (server: Server, senders: readonly Sender[]) => Promise<void>
+  /** How long it takes after that until clients have come again. */
+  settlesMs?: number
 }
 
 const KiB = 1024
@@ -94,9 +98,10 @@ export const conditions: readonly Condition[] = [
     name: 'revoked',
     title: 'The access key is revoked',
     about:
-      '`sluice key delete`; 20 seconds later `sluice key create` makes it again, with the same id and secret. ' +
-      'Connections that were there before stay refused: they have logged in with a key that is gone.',
+      '`sluice key delete`; 20 seconds later `sluice key create` makes it again, with the same id and secret. A client that has ' +
+      'logged in with a wrong key is disconnected after `limits.unauthenticatedMs`, which is 5 seconds here and 60 by default.',
     mustKeep: false,
+    settings: { limits: { unauthenticatedMs: '5 s' } },
     async begin(server, senders) {
       for (const [id] of keysOf(senders)) await server.run('key', 'delete', PROJECT, id)
     },
@@ -104,6 +109,7 @@ export const conditions: readonly Condition[] = [
     async end(server, senders) {
       for (const [id, secret] of keysOf(senders)) await server.run('key', 'create', PROJECT, '--id', id, '--secret', secret)
     },
+    settlesMs: 20_000,
   },
   {
     name: 'missing',
@@ -116,7 +122,8 @@ export const conditions: readonly Condition[] = [
     begin: nothing,
     lastsMs: 40_000,
     async end(server, senders) {
-      for (const { logstore } of senders) await server.run('logstore', 'create', `${PROJECT}/${logstore}`)
+      for (const { logstore, format = 'auto' } of senders)
+        await server.run('logstore', 'create', `${PROJECT}/${logstore}`, '--format', format)
     },
   },
   {

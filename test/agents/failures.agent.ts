@@ -26,6 +26,7 @@ const CONDITION_MS = 15 * 60_000
 interface Participant {
   agent: AgentUnderTest
   logstore: string
+  format: string | undefined
   password: string
   running: RunningAgent
 }
@@ -125,7 +126,8 @@ async function run(
       try {
         const running = await found.start(setup)
         started.push(running)
-        if (condition.name !== 'large' || running.putLarge !== undefined) participants.push({ agent, running, ...setup })
+        if (condition.name !== 'large' || running.putLarge !== undefined)
+          participants.push({ agent, running, format: agent.format, ...setup })
       } catch (error) {
         outcomes.set(agent, error as Error)
       }
@@ -137,6 +139,7 @@ async function run(
     await put((BEFORE + MEANWHILE) / 2, MEANWHILE)
     await delay(condition.lastsMs)
     await condition.end(server, participants)
+    await delay(condition.settlesMs ?? 0)
     await put(MEANWHILE, RECORDS)
     await wait(RECORDS)
     // Without what it says of its end.

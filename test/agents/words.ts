@@ -11,9 +11,12 @@ const PREFIX =
 /** What differs from log to log: the log itself. */
 const DETAILS = / - KEY .*| try https:.*/
 
+/** Lines that say nothing of what is wrong: that a connection has ended, where in a program something was, an empty queue. */
+const IDLE = /Disconnected|\]: \d+\/\d+ brokers are down|^\s*go\.opentelemetry\.io|metadata key not found/
+
 /** The first line that complains, without what differs from run to run; empty if there is none. */
 export function findComplaint(printed: string, logstore: string): string {
-  const line = printed.split('\n').find(line => COMPLAINS.test(line)) ?? ''
+  const line = printed.split('\n').find(line => COMPLAINS.test(line) && !IDLE.test(line)) ?? ''
   const said = line.replace(PREFIX, '').replace(DETAILS, '').replaceAll(logstore, 'nginx')
   return shorten(said)
 }
@@ -21,6 +24,6 @@ export function findComplaint(printed: string, logstore: string): string {
 /** Whether the words of a page are there: what stands for hosts and left out parts there may be anything. */
 export function isSaid(printed: string, says: string, logstore: string): boolean {
   const parts = says.split(/…|ipv4#[\d.:]+|logs\.example\.com\S*|192\.0\.2\.10:\d+/)
-  const pattern = parts.map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')
+  const pattern = parts.map(part => part.trim().replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('.*')
   return new RegExp(pattern.replaceAll('nginx', logstore)).test(printed)
 }

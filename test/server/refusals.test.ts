@@ -165,6 +165,16 @@ describe('the refusals of a server', () => {
     await (await open({ password: key })).send({ topic: 'logs', messages })
   })
 
+  it('end the connection when its key is deleted, so that the client comes again with a key that was made again', async () => {
+    const key = await server.createKey('demo', { id: 'revoked' })
+    const client = await RawClient.login(server, 'demo', key)
+    const topics = [{ topic: 'logs', batch: { records: [{ value: 'a log' }] } }]
+    assert.equal((await client.produce(topics))[0]!.errorCode, ErrorCode.NONE)
+    await server.control('DELETE', '/v1/projects/demo/keys/revoked')
+    assert.equal((await client.produce(topics))[0]!.errorCode, ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+    await assert.rejects(client.receiveFrame(), /the connection ended/)
+  })
+
   it('end for a connected producer when the logstore is created', async () => {
     const producer = await open({ retries: 0 })
     assert.equal(await errorTypeOf(producer.send({ topic: 'late', messages })), 'UNKNOWN_TOPIC_OR_PARTITION')

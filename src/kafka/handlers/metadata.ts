@@ -35,6 +35,7 @@ export function metadataHandler(options: {
     const principal = principalOf(call)
     const access = authorizer.authorize(principal, name)
     if (!('refusal' in access)) return presentTopic(name, access.logstore)
+    if (access.refusal === 'BAD_ACCESS_KEY') call.session.revoke()
     refusalLog.tell(call, { project: principal.project, topic: name, message: access.message })
     return refusedTopic(name, LEGAL_TOPIC.test(name) ? errorCodeOf(access.refusal) : ErrorCode.INVALID_TOPIC_EXCEPTION)
   }

@@ -75,7 +75,7 @@ export function produceHandler(options: ProduceOptions): Handler<ProduceRequest,
     call: Call,
     { budget, isAnswered }: { budget: ConversionBudget; isAnswered: boolean },
   ): PartitionResponse | Promise<PartitionResponse> {
-    const { source, clientId, refusedStreams, pace } = call
+    const { source, clientId, refusedStreams, pace, session } = call
     const principal = principalOf(call)
     if (pace.isRefusing) return refuse(topic, { index, records: received }, call, behindRefused)
     const checked = checkBatches(received, budget)
@@ -86,6 +86,7 @@ export function produceHandler(options: ProduceOptions): Handler<ProduceRequest,
     if (earlier !== undefined) ingest.refuse(principal, { topic, partition: index, batch: earlier })
     const outcome = ingest.write(principal, { topic, partition: index, records, batches, source, clientId, isAnswered })
     if ('refusal' in outcome) {
+      if (outcome.refusal === 'BAD_ACCESS_KEY') session.revoke()
       if (isOverload(outcome.refusal)) pace.refuse(LONGEST_SLOW_MS)
       else if (!isKnownStream(outcome.refusal))
         refusalLog.tell(call, { project: principal.project, topic, message: outcome.message })
