@@ -14,6 +14,7 @@ export const ANEW = Symbol('anew')
 
 /** Goes on until `signal` is aborted. A file that is missing is waited for. */
 export async function* followFile(path: string, signal: AbortSignal): AsyncGenerator<Buffer | typeof ANEW> {
+  const buffer = Buffer.allocUnsafe(PIECE_BYTES)
   let file: FileHandle | undefined
   let position = 0
   let wasReplaced = false
@@ -28,10 +29,11 @@ export async function* followFile(path: string, signal: AbortSignal): AsyncGener
         position = 0
         yield ANEW
       }
-      const piece = await readPiece(file, position)
-      position += piece.length
-      if (piece.length > 0) {
-        yield piece
+      const { bytesRead } = await file.read(buffer, 0, PIECE_BYTES, position)
+      position += bytesRead
+      if (bytesRead > 0) {
+        // A copy: the beginning of a line that comes byte by byte must not hold as many large buffers.
+        yield Buffer.from(buffer.subarray(0, bytesRead))
         continue
       }
       if (wasReplaced) {
@@ -49,12 +51,6 @@ export async function* followFile(path: string, signal: AbortSignal): AsyncGener
   } finally {
     await file?.close()
   }
-}
-
-async function readPiece(file: FileHandle, position: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(PIECE_BYTES)
-  const { bytesRead } = await file.read(buffer, 0, PIECE_BYTES, position)
-  return buffer.subarray(0, bytesRead)
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
