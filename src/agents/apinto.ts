@@ -33,6 +33,7 @@ export const apinto: Agent = {
   keeps: [
     'apinto logs an error and goes on: what could not be sent within a second or so is lost. Nothing of its settings ' +
       'changes that.',
+    'A log above 1 MiB is lost, and nothing raises that.',
     '`kafka_version` must have three parts: its own default, `1.0.0.0`, is refused by its library.',
     'A proxy that ends TLS in front of it is the other way, with a listener of `protocol: SASL_PLAINTEXT`.',
   ],

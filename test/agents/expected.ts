@@ -65,6 +65,7 @@ export const expectedFates: Readonly<Record<string, Partial<Record<'revoked' | '
   apinto: {
     revoked: { fate: 'some lost', page: 'The logs are lost' },
     missing: { fate: 'some lost', page: 'The logs are lost' },
+    large: { fate: 'nothing lost', page: 'A log above 1 MiB is lost' },
   },
   kafkajs: { revoked: { fate: 'some lost' }, missing: { fate: 'nothing lost' }, large: { fate: 'nothing lost' } },
 }
