@@ -16,7 +16,7 @@ export const agentsUnderTest: readonly AgentUnderTest[] = [
   kcat,
   rsyslog,
   syslogNg,
-  collectd,
+  ...collectd,
   ...filebeat,
   ...telegraf,
   ...otelCollector,
