@@ -49,7 +49,7 @@ export class Message<Value, Input = Value> implements Typed<Value, Input> {
 
   readonly #flexibleFrom: number
   /** By version; a version that was never used has none. */
-  readonly #codecs: { decode: Decode; encode: Encode }[] = []
+  readonly #codecs: { path: string; decode: Decode; encode: Encode }[] = []
 
   /** See `message`, which knows the types. */
   constructor(name: string, options: MessageOptions, type: StructType) {
@@ -74,10 +74,10 @@ export class Message<Value, Input = Value> implements Typed<Value, Input> {
    */
   decode(source: Reader | Chunks | Buffer, version: number): Value {
     const reader = source instanceof Reader ? source : new Reader(source)
-    const { decode } = this.#codec(version)
+    const { path, decode } = this.#codec(version)
     reader.flexible = this.isFlexible(version)
     const value = decode(reader)
-    reader.field = `${this.name}(${version})`
+    reader.field = path
     reader.end()
     return value as Value
   }
@@ -106,13 +106,14 @@ export class Message<Value, Input = Value> implements Typed<Value, Input> {
     return printable(this.type, value, version)
   }
 
-  #codec(version: number): { decode: Decode; encode: Encode } {
+  #codec(version: number): { path: string; decode: Decode; encode: Encode } {
     const known = this.#codecs[version]
     if (known) return known
     if (!this.isDeclared(version)) throw new RangeError(`${this.name} has no version ${version}`)
     const path = `${this.name}(${version})`
     const options = { version, flexible: this.isFlexible(version) }
     return (this.#codecs[version] = {
+      path,
       decode: compileDecode(this.type, path, options),
       encode: compileEncode(this.type, path, options),
     })

@@ -8,8 +8,8 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { type Chunks } from './chunks.ts'
-import { Reader } from './reader.ts'
-import { Writer } from './writer.ts'
+import { type Reader } from './reader.ts'
+import { type Writer } from './writer.ts'
 
 /** The types that reader and writer know, by the name that their methods have in both. */
 type Method =
@@ -195,41 +195,135 @@ export interface VersionOptions {
 
 /** Makes the function that reads a type in one version. `path` names it in errors. */
 export function compileDecode(type: Shape, path: string, options: VersionOptions): Decode {
-  if (type.kind === 'struct') return compileStructDecode(type, path, options)
-  const isNullable = options.version >= type.nullableFrom
-  if (type.kind === 'scalar') {
-    const read: () => unknown = Reader.prototype[methodOf(type, options)]
-    return reader => read.call(reader)
-  }
-  const decodeElement = compileDecode(type.element, `${path}[]`, options)
-  const minElementBytes = Math.max(1, minBytesOf(type.element, options))
-  return reader => {
-    const length = reader.arrayLength(minElementBytes)
-    if (length < 0 && isNullable) return null
-    if (length < 0) throw reader.error('null where null is not allowed')
-    const values: unknown[] = []
-    for (let index = 0; index < length; index++) values.push(decodeElement(reader))
-    return values
-  }
+  const write = (constant: Constant): string => decodeSource(type, path, options, constant)
+  return compile('reader', write, { readArray, readTags }) as Decode
 }
 
 /** Makes the function that writes a type in one version. */
 export function compileEncode(type: Shape, path: string, options: VersionOptions): Encode {
-  if (type.kind === 'struct') return compileStructEncode(type, path, options)
-  const isNullable = options.version >= type.nullableFrom
-  if (type.kind === 'scalar') {
-    const write = Writer.prototype[methodOf(type, options)] as (value: unknown) => void
-    return (writer, value) => {
-      if (value === null && !isNullable) throw new TypeError('null is not allowed')
-      write.call(writer, value)
-    }
+  const write = (constant: Constant): string => `{ ${encodeSource(type, path, options, constant)} }`
+  return compile('writer, value', write, { given, notNull, writeArray, writeTags }) as Encode
+}
+
+/** What a value is called in the source that is being written. */
+type Constant = (value: unknown) => string
+
+/**
+ * Makes a function out of its source: a literal with a call for each field takes half as long as a loop over fields. The source is made of
+ * declarations alone, and of nothing that anybody sends.
+ */
+function compile(parameters: string, write: (constant: Constant) => string, helpers: Record<string, unknown>): unknown {
+  const constants: unknown[] = []
+  const body = write(value => `constants[${constants.push(value) - 1}]`)
+
+  const make = new Function('constants', ...Object.keys(helpers), `return (${parameters}) => ${body}`) as (
+    ...all: unknown[]
+  ) => unknown
+  return make(constants, ...Object.values(helpers))
+}
+
+/** An expression that reads a type. */
+function decodeSource(type: Shape, path: string, options: VersionOptions, constant: Constant): string {
+  const { version, flexible } = options
+  if (type.kind === 'scalar') return `reader.${methodOf(type, options)}()`
+  if (type.kind === 'array') {
+    const element = decodeSource(type.element, `${path}[]`, options, constant)
+    const minBytes = Math.max(1, minBytesOf(type.element, options))
+    return `readArray(reader, ${version >= type.nullableFrom}, ${minBytes}, reader => ${element})`
   }
-  const encodeElement = compileEncode(type.element, `${path}[]`, options)
-  return (writer, value) => {
-    if (value === null && isNullable) return writer.arrayLength(-1)
-    if (!Array.isArray(value)) throw new TypeError(value === null ? 'null is not allowed' : 'an array is needed')
-    writer.arrayLength(value.length)
-    for (const element of value) encodeElement(writer, element)
+  const members = type.fields.map(field => {
+    const { name, type, tag } = field
+    if (tag !== undefined || !isIn(field, version)) return `${name}: ${constant(field.defaultValue ?? zeroOf(type))}`
+    const fieldPath = `${path}.${name}`
+    return `${name}: (reader.field = ${JSON.stringify(fieldPath)}, ${decodeSource(type, fieldPath, options, constant)})`
+  })
+  const object = `({ ${members.join(', ')} })`
+  if (!flexible) return object
+  const tags = type.fields
+    .filter(field => field.tag !== undefined && isIn(field, version))
+    .map(({ name, type, tag }) => ({ name, tag, decode: compileDecode(type, `${path}.${name}`, options) }))
+  return `readTags(reader, ${JSON.stringify(path)}, ${constant(tags)}, ${object})`
+}
+
+function readArray(reader: Reader, isNullable: boolean, minElementBytes: number, read: Decode): unknown[] | null {
+  const length = reader.arrayLength(minElementBytes)
+  if (length < 0 && isNullable) return null
+  if (length < 0) throw reader.error('null where null is not allowed')
+  const values: unknown[] = []
+  for (let index = 0; index < length; index++) values.push(read(reader))
+  return values
+}
+
+/** Reads the tagged fields of a structure into it. */
+function readTags(reader: Reader, path: string, fields: { name: string; tag: number; decode: Decode }[], value: Struct): Struct {
+  reader.field = path
+  if (fields.length === 0) reader.skipTaggedFields()
+  else {
+    reader.taggedFields(tag => {
+      const known = fields.find(field => field.tag === tag)
+      if (known) value[known.name] = known.decode(reader)
+      return known !== undefined
+    })
+  }
+  return value
+}
+
+/** Statements that write `value`. */
+function encodeSource(type: Shape, path: string, options: VersionOptions, constant: Constant): string {
+  const { version, flexible } = options
+  if (type.kind === 'scalar') {
+    const isNullable = version >= type.nullableFrom
+    return `writer.${methodOf(type, options)}(${isNullable ? 'value' : 'notNull(value)'})`
+  }
+  if (type.kind === 'array') {
+    const element = encodeSource(type.element, `${path}[]`, options, constant)
+    return `writeArray(writer, value, ${version >= type.nullableFrom}, (writer, value) => { ${element} })`
+  }
+  const fields = type.fields.filter(field => isIn(field, version))
+  const statements = fields
+    .filter(({ tag }) => tag === undefined)
+    .map(({ name, type, defaultValue }) => {
+      const fieldPath = `${path}.${name}`
+      const source = encodeSource(type, fieldPath, options, constant)
+      const member = `struct.${name} === undefined ? given(${constant(defaultValue)}) : struct.${name}`
+      return `writer.field = ${JSON.stringify(fieldPath)}; { const value = ${member}; ${source} }`
+    })
+  const tags = fields
+    .filter(({ tag }) => tag !== undefined)
+    .map(field => ({
+      ...field,
+      path: `${path}.${field.name}`,
+      encode: compileEncode(field.type, `${path}.${field.name}`, options),
+    }))
+    .sort((a, b) => a.tag! - b.tag!)
+  if (flexible) statements.push(tags.length === 0 ? 'writer.uvarint(0)' : `writeTags(writer, struct, ${constant(tags)})`)
+  return `const struct = value; ${statements.join('; ')}`
+}
+
+function given(value: unknown): unknown {
+  if (value === undefined) throw new TypeError('it has no default and must be given')
+  return value
+}
+
+function notNull(value: unknown): unknown {
+  if (value === null) throw new TypeError('null is not allowed')
+  return value
+}
+
+function writeArray(writer: Writer, value: unknown, isNullable: boolean, write: Encode): void {
+  if (value === null && isNullable) return writer.arrayLength(-1)
+  if (!Array.isArray(value)) throw new TypeError(value === null ? 'null is not allowed' : 'an array is needed')
+  writer.arrayLength(value.length)
+  for (const element of value) write(writer, element)
+}
+
+function writeTags(writer: Writer, struct: Struct, tags: readonly (NamedField & { path: string; encode: Encode })[]): void {
+  const present = tags.filter(({ name, type, defaultValue }) => !isDefault(type, struct[name], defaultValue))
+  writer.uvarint(present.length)
+  for (const { name, path, tag, encode } of present) {
+    writer.field = path
+    writer.uvarint(tag!)
+    writer.sized(() => encode(writer, struct[name]))
   }
 }
 
@@ -248,67 +342,6 @@ export function printable(type: Shape, value: unknown, version: number): unknown
 }
 
 type Struct = Record<string, unknown>
-
-function compileStructDecode(type: StructType, path: string, options: VersionOptions): Decode {
-  const all = type.fields.filter(field => isIn(field, options.version))
-  const fields = all
-    .filter(field => field.tag === undefined)
-    .map(({ name, type }) => ({ name, path: `${path}.${name}`, decode: compileDecode(type, `${path}.${name}`, options) }))
-  const taggedFields = all
-    .filter(field => field.tag !== undefined)
-    .map(({ name, type, tag }) => ({ name, tag, decode: compileDecode(type, `${path}.${name}`, options) }))
-  // A copy that is not frozen, since cloning that one is a quarter faster.
-  const defaults = { ...(zeroOf(type) as Struct) }
-
-  return reader => {
-    const value = { ...defaults }
-    for (const field of fields) {
-      reader.field = field.path
-      value[field.name] = field.decode(reader)
-    }
-    if (!options.flexible) return value
-    reader.field = path
-    if (taggedFields.length === 0) reader.skipTaggedFields()
-    else {
-      reader.taggedFields(tag => {
-        const known = taggedFields.find(field => field.tag === tag)
-        if (known) value[known.name] = known.decode(reader)
-        return known !== undefined
-      })
-    }
-    return value
-  }
-}
-
-function compileStructEncode(type: StructType, path: string, options: VersionOptions): Encode {
-  const all = type.fields
-    .filter(field => isIn(field, options.version))
-    .map(field => ({
-      ...field,
-      path: `${path}.${field.name}`,
-      encode: compileEncode(field.type, `${path}.${field.name}`, options),
-    }))
-  const fields = all.filter(field => field.tag === undefined)
-  const taggedFields = all.filter(field => field.tag !== undefined).sort((a, b) => a.tag! - b.tag!)
-
-  return (writer, value) => {
-    const struct = value as Struct
-    for (const { name, path, encode, defaultValue } of fields) {
-      writer.field = path
-      const given = struct[name] === undefined ? defaultValue : struct[name]
-      if (given === undefined) throw new TypeError('it has no default and must be given')
-      encode(writer, given)
-    }
-    if (!options.flexible) return
-    const present = taggedFields.filter(({ name, type, defaultValue }) => !isDefault(type, struct[name], defaultValue))
-    writer.uvarint(present.length)
-    for (const { name, path, tag, encode } of present) {
-      writer.field = path
-      writer.uvarint(tag!)
-      writer.sized(() => encode(writer, struct[name]))
-    }
-  }
-}
 
 /** Whether a value is the default, given or left out, as a whole or field by field. */
 function isDefault(type: Shape, value: unknown, defaultValue: unknown): boolean {

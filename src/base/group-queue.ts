@@ -11,18 +11,19 @@ export class GroupQueue<Waiting extends Member> {
   /** By group, and in it oldest first; no group without a member. */
   readonly #waiting = new Map<string, Set<Waiting>>()
   /** By group; none that has nothing. */
-  readonly #bytes = new Map<string, number>()
+  readonly #shares = new Map<string, { bytes: number }>()
 
   /** What a group has. */
   bytesOf(group: string): number {
-    return this.#bytes.get(group) ?? 0
+    return this.#shares.get(group)?.bytes ?? 0
   }
 
   /** Gives bytes to a group, or takes them if they are negative. */
   add(group: string, bytes: number): void {
-    const now = this.bytesOf(group) + bytes
-    if (now === 0) this.#bytes.delete(group)
-    else this.#bytes.set(group, now)
+    const share = this.#shares.get(group)
+    if (share === undefined) {
+      if (bytes !== 0) this.#shares.set(group, { bytes })
+    } else if ((share.bytes += bytes) === 0) this.#shares.delete(group)
   }
 
   wait(member: Waiting): void {
@@ -39,6 +40,7 @@ export class GroupQueue<Waiting extends Member> {
 
   /** Who goes next; undefined if nobody waits. */
   findNext(): Waiting | undefined {
+    if (this.#waiting.size === 0) return undefined
     let least = Infinity
     let next: Waiting | undefined
     for (const [group, [oldest]] of this.#waiting) {

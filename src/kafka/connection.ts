@@ -49,6 +49,8 @@ export function peerOf(socket: { remoteAddress?: string | undefined; remotePort?
 /** How long a connection that is being closed may take to send what it owes, and then to be read to its end. */
 const FAREWELL_MS = 5000
 const DISCARD_MS = 1000
+/** The time that a connection may be idle is counted in so many parts: the timer of a socket is set anew with each read and write. */
+const IDLE_PARTS = 8
 /** What takes longer, such as converting a large message set, is not followed by another of the same connection at once. */
 const LONG_MS = 10
 
@@ -79,6 +81,8 @@ export class Connection {
   #deadline: NodeJS.Timeout
   /** Reads on when a client that is slowed down has waited. */
   #pause: NodeJS.Timeout | undefined
+  /** Of `IDLE_PARTS`, those that have ended since something was received or sent. */
+  #quietParts = 0
   /** Since the client came, or was found to have no right access key any more. */
   #requestsWithoutKey = 0
   /** As the client named itself last. */
@@ -107,8 +111,10 @@ export class Connection {
       this.#hasEnded = true
       this.#resume()
     })
-    socket.on('drain', () => this.#resume())
-    socket.on('timeout', () => this.close('it was idle'))
+    socket.on('drain', () => {
+      this.#quietParts = 0
+      this.#resume()
+    })
     socket.on('error', error => {
       this.#log.debug({ reason: error.message }, 'connection lost')
       // Node only tells of a TLS record that cannot be decrypted.
@@ -117,10 +123,13 @@ export class Connection {
     socket.on('close', () => {
       options.wireDump.disconnect(this)
       clearTimeout(this.#deadline)
+      clearInterval(idle)
       this.#stopReceiving()
       this.#holdings.close()
     })
-    socket.setTimeout(options.limits.idleMs)
+    const idle = setInterval(() => {
+      if (++this.#quietParts > IDLE_PARTS) this.close('it was idle')
+    }, options.limits.idleMs / IDLE_PARTS).unref()
     this.#enter()
   }
 
@@ -157,6 +166,7 @@ export class Connection {
   #receive(chunk: Buffer): void {
     if (this.#isClosing) return
     countReceived(chunk.length)
+    this.#quietParts = 0
     this.#frames.push(chunk)
     this.#holdings.hold(chunk.length)
     this.#handleFrames()
@@ -164,6 +174,7 @@ export class Connection {
 
   #handleFrames(): void {
     this.#isHeldUp = false
+    let startMs: number | undefined
     try {
       while (!this.#isClosing && !this.#isBlocked && this.#frames.hasNext()) {
         if (!this.#mayHandle()) {
@@ -173,7 +184,7 @@ export class Connection {
         }
         const frame = this.#frames.next()!
         this.#requestBytes = FRAME_PREFIX_BYTES + frame.length
-        const startMs = performance.now()
+        startMs ??= performance.now()
         this.#handle(frame)
         if (performance.now() - startMs > LONG_MS) return this.#giveWay()
       }
@@ -235,15 +246,15 @@ export class Connection {
     if (session.expectsRawToken) return this.#authenticateRaw(frame)
     const reader = new Reader(frame)
     const header = decodeRequestHeader(reader)
-    const name = apiName(header.apiKey)
-    if (!session.allows(header.apiKey)) return this.close(`it sent ${name} where SASL does not allow it (${session.state})`)
+    if (!session.allows(header.apiKey))
+      return this.close(`it sent ${apiName(header.apiKey)} where SASL does not allow it (${session.state})`)
     if (session.hasExpired && !REAUTHENTICATION.includes(header.apiKey))
       return this.close('its session is over: it did not authenticate again')
     if (this.#hasRightKey) this.#requestsWithoutKey = 0
     else if (++this.#requestsWithoutKey > limits.unauthenticatedRequests)
       return this.close('it sent too many requests without a right access key')
     const handler = dispatcher.find(header.apiKey)
-    if (handler === undefined) return this.close(`it sent ${name}, which is not supported`)
+    if (handler === undefined) return this.close(`it sent ${apiName(header.apiKey)}, which is not supported`)
     const { minVersion, maxVersion } = handler.request
     if (!handler.request.isDeclared(header.apiVersion)) {
       // Who asks for the versions in one that is not known is told in the oldest, which everybody reads (KIP-511).
@@ -252,7 +263,9 @@ export class Connection {
           header,
           encodeResponse(apiVersionsResponse, 0, header.correlationId, unsupportedApiVersions(dispatcher.ranges)),
         )
-      return this.close(`it sent ${name} version ${header.apiVersion}, supported are ${minVersion} to ${maxVersion}`)
+      return this.close(
+        `it sent ${apiName(header.apiKey)} version ${header.apiVersion}, supported are ${minVersion} to ${maxVersion}`,
+      )
     }
     this.#call(handler, header, handler.request.decode(reader, header.apiVersion))
   }
@@ -278,7 +291,7 @@ export class Connection {
       if (thenClose !== undefined) this.close(thenClose)
       else if (session.isRevoked) this.close('its access key is gone')
     }
-    if (answer instanceof Promise) return this.#await(slot, answer, encode, handler.blocks === true)
+    if (answer instanceof Promise) return void this.#await(slot, answer, encode, handler.blocks === true)
     try {
       encode(answer)
     } catch (error) {
@@ -297,32 +310,23 @@ export class Connection {
       if (!result.accepted) this.close(result.message)
     }
     const client = { clientId: this.#clientId, source: this.#source }
-    this.#await(slot, this.#options.session.authenticate(frame.toBuffer(), client), take, true)
+    void this.#await(slot, this.#options.session.authenticate(frame.toBuffer(), client), take, true)
   }
 
   /** Waits for an answer; if it blocks, no further frame is looked at until it is there. */
-  #await<Value>(slot: Slot, answer: Promise<Value>, take: (value: Value) => void, blocks: boolean): void {
+  async #await<Value>(slot: Slot, answer: Promise<Value>, take: (value: Value) => void, blocks: boolean): Promise<void> {
     if (blocks) {
       this.#isBlocked = true
       this.#socket.pause()
     }
-    const fail = (error: unknown): void => {
+    try {
+      take(await answer)
+    } catch (error) {
       this.#holdings.finish(this.#answers.drop(slot))
       this.#fail(error)
-      goOn()
     }
-    const goOn = (): void => {
-      if (blocks) this.#isBlocked = false
-      this.#flushSoon()
-    }
-    answer.then(value => {
-      try {
-        take(value)
-      } catch (error) {
-        return fail(error)
-      }
-      goOn()
-    }, fail)
+    if (blocks) this.#isBlocked = false
+    this.#flushSoon()
   }
 
   #answer(header: RequestHeader, frame: Buffer): void {
@@ -355,9 +359,11 @@ export class Connection {
   /** Sends the answers that are ready and have none before them. */
   #flush(): void {
     const ready = this.#answers.takeReady()
-    const frames: Buffer[] = []
-    for (const { frame } of ready) if (frame!.length > 0) frames.push(frame!)
-    if (frames.length > 0 && this.#socket.writable) this.#socket.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames))
+    const bytes = ready.length === 1 ? ready[0]!.frame! : Buffer.concat(ready.map(({ frame }) => frame!))
+    if (bytes.length > 0 && this.#socket.writable) {
+      this.#socket.write(bytes)
+      this.#quietParts = 0
+    }
     if (this.tap !== undefined) for (const { header, frame } of ready) this.tap.response(header, frame!)
     if (this.#isClosing && this.#answers.length === 0) this.#end()
   }

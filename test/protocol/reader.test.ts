@@ -137,6 +137,29 @@ describe('reader', () => {
     }
   })
 
+  it('tells texts apart that have the length and the ends of one that was read before', () => {
+    const texts = [
+      'logs-a1',
+      'logs-b1',
+      'logs-a1',
+      'löggen',
+      'löhgen',
+      'a',
+      'b',
+      'a',
+      '',
+      'x'.repeat(64),
+      'x'.repeat(65),
+      'x'.repeat(64),
+    ]
+    for (const text of [...texts, ...texts]) {
+      const bytes = Buffer.from(text)
+      const reader = new Reader(Buffer.concat([Buffer.of(0, bytes.length), bytes]))
+      assert.equal(reader.string(), text)
+      bytes.fill(0)
+    }
+  })
+
   it('refuses null where it is not allowed', () => {
     for (const flexible of [false, true]) {
       const digits = flexible ? '00' : 'ffffffff'

@@ -30,6 +30,13 @@ import { errorCodeOf } from '../refusals.ts'
 type PartitionData = ProduceRequest['topicData'][number]['partitionData'][number]
 type PartitionResponse = ProduceResponseInput['responses'][number]['partitionResponses'][number]
 
+/** What becomes of what was sent for one partition. */
+interface Outcome {
+  response: PartitionResponse
+  /** Of what was taken: rejects if it could not be stored, whatever the response says. */
+  durable?: Promise<void>
+}
+
 const ACKS = [-1, 0, 1]
 
 export interface ProduceOptions {
@@ -68,18 +75,18 @@ export function produceHandler(options: ProduceOptions): Handler<ProduceRequest,
     return refused(index, errorCode, message, recordIndex)
   }
 
-  /** Takes the batches of one partition before it returns; the answer is there once they are on disk. */
+  /** Takes the batches of one partition before it returns. */
   function take(
     topic: string,
     { index, records: received }: PartitionData,
     call: Call,
     { budget, isAnswered }: { budget: ConversionBudget; isAnswered: boolean },
-  ): PartitionResponse | Promise<PartitionResponse> {
+  ): Outcome {
     const { source, clientId, refusedStreams, pace, session } = call
     const principal = principalOf(call)
-    if (pace.isRefusing) return refuse(topic, { index, records: received }, call, behindRefused)
+    if (pace.isRefusing) return { response: refuse(topic, { index, records: received }, call, behindRefused) }
     const checked = checkBatches(received, budget)
-    if ('errorCode' in checked) return refuse(topic, { index, records: received }, call, checked)
+    if ('errorCode' in checked) return { response: refuse(topic, { index, records: received }, call, checked) }
     const { records, batches } = checked
     const [first] = batches
     const earlier = refusedStreams.take(topic, index, first)
@@ -91,39 +98,41 @@ export function produceHandler(options: ProduceOptions): Handler<ProduceRequest,
       else if (!isKnownStream(outcome.refusal))
         refusalLog.tell(call, { project: principal.project, topic, message: outcome.message })
       if (!isKnownStream(outcome.refusal)) refusedStreams.add(topic, index, earlier ?? first)
-      return refused(index, errorCodeOf(outcome.refusal), outcome.message)
+      return { response: refused(index, errorCodeOf(outcome.refusal), outcome.message) }
     }
     pace.slow(outcome.slowMs)
-    return outcome.durable.then(
-      () => stored(index, outcome.baseOffset),
-      () => refused(index, ErrorCode.KAFKA_STORAGE_ERROR, 'the disk failed; send it again'),
-    )
+    return { response: stored(index, outcome.baseOffset), durable: outcome.durable }
   }
 
   /** The answer once every partition has its own; none for acks = 0, where the end of the connection tells of a failure. */
   async function answer(
     { acks }: ProduceRequest,
-    responses: { name: string; partitionResponses: (PartitionResponse | Promise<PartitionResponse>)[] }[],
+    topics: { name: string; outcomes: Outcome[] }[],
     { source, pace }: Call,
   ): Promise<Answer<ProduceResponseInput>> {
     const throttleTimeMs = pace.waitMs
-    const settled: ProduceResponseInput['responses'][number][] = []
+    const responses: ProduceResponseInput['responses'][number][] = []
     let problem: string | undefined
-    for (const { name, partitionResponses } of responses) {
-      const partitions: PartitionResponse[] = []
-      for (const response of partitionResponses) {
-        const partition = await response
-        partitions.push(partition)
-        const { errorCode, errorMessage } = partition
+    for (const { name, outcomes } of topics) {
+      const partitionResponses: PartitionResponse[] = []
+      for (const outcome of outcomes) {
+        let { response } = outcome
+        try {
+          await outcome.durable
+        } catch {
+          response = refused(response.index, ErrorCode.KAFKA_STORAGE_ERROR, 'the disk failed; send it again')
+        }
+        partitionResponses.push(response)
+        const { errorCode, errorMessage } = response
         if (errorCode === ErrorCode.NONE) continue
         onRefused(errorCode)
         problem ??= `topic ${JSON.stringify(name)}: ${errorMessage}`
       }
-      settled.push({ name, partitionResponses: partitions })
+      responses.push({ name, partitionResponses })
     }
     // One line for a request, however many partitions it has.
     if (problem !== undefined) log.debug({ source, problem }, 'batch refused')
-    if (acks !== 0) return { response: { responses: settled, throttleTimeMs } }
+    if (acks !== 0) return { response: { responses, throttleTimeMs } }
     return problem === undefined ? {} : { thenClose: `it asked for no answer (acks = 0), and a batch was refused: ${problem}` }
   }
 
@@ -134,13 +143,13 @@ export function produceHandler(options: ProduceOptions): Handler<ProduceRequest,
       const refusal = refuseAll(request)
       const terms = { budget: conversionBudget(), isAnswered: request.acks !== 0 }
       ingest.countRequest(principalOf(call))
-      const responses = request.topicData.map(({ name, partitionData }) => ({
+      const topics = request.topicData.map(({ name, partitionData }) => ({
         name,
-        partitionResponses: partitionData.map(data =>
-          refusal === undefined ? take(name, data, call, terms) : refuse(name, data, call, refusal),
+        outcomes: partitionData.map(data =>
+          refusal === undefined ? take(name, data, call, terms) : { response: refuse(name, data, call, refusal) },
         ),
       }))
-      return answer(request, responses, call)
+      return answer(request, topics, call)
     },
   }
 }
