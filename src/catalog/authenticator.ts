@@ -4,7 +4,7 @@
  * The check is slow on purpose (scrypt) and runs in the thread pool that the journal's writes need too, so it is rationed: one
  * at a time, and the verdict is remembered, since agents reconnect all the time (Kong for each of its own requests).
  */
-import { createHmac, randomBytes } from 'node:crypto'
+import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import { sluiceError } from '../base/errors.ts'
 import { type Catalog } from './catalog.ts'
 import { type AccessKey } from './model.ts'
@@ -28,7 +28,7 @@ export class Authenticator {
   readonly #maxWaiting: number
   readonly #verify: typeof verifySecret
   /** Keys the digests of credentials, so that no secret is kept in memory and none can be found by trying the digests. */
-  readonly #digestKey = randomBytes(32)
+  readonly #digestKey = createSecretKey(randomBytes(32))
   /** By digest of project, key id and secret; the one that was used longest ago is first. At most `#maxVerdicts`. */
   readonly #verdicts = new Map<string, Verdict>()
   /** How many checks wait or run. At most `#maxWaiting` + 1. */

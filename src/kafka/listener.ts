@@ -9,6 +9,7 @@ import { createServer, isIP, type AddressInfo, type Server, type Socket } from '
 import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
 import { isSystemError, sluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
+import { memoize } from '../base/memoize.ts'
 import { Networks, plainAddress } from '../base/networks.ts'
 import { findPortHolder } from '../base/port-holder.ts'
 import { type Limits } from '../config/limits.ts'
@@ -62,6 +63,11 @@ export class Listener {
   readonly #server: Server
   readonly #tls: TlsServer | undefined
   readonly #certificate: X509Certificate | undefined
+  /** Whether the certificate has a name, which is looked for in all of it. */
+  readonly #inCertificate = memoize(name => {
+    const certificate = this.#certificate
+    return { isThere: (isIP(name) === 0 ? certificate?.checkHost(name) : certificate?.checkIP(name)) !== undefined }
+  })
   readonly #connections = new Set<Connection>()
   /** By address and port, which a socket that has failed does not know any more. */
   readonly #handshakes = new Map<string, Handshake>()
@@ -182,15 +188,10 @@ export class Listener {
 
   #advertisedTo(socket: Socket, serverName: string | undefined): Address {
     const { advertised } = this.#options
-    const isOurs = serverName !== undefined && (serverName === advertised?.host || this.#isCertified(serverName))
+    const isOurs = serverName !== undefined && (serverName === advertised?.host || this.#inCertificate(serverName).isThere)
     return {
       host: isOurs ? serverName : (advertised?.host ?? plainAddress(socket.localAddress)),
       port: advertised?.port ?? this.address.port,
     }
-  }
-
-  #isCertified(name: string): boolean {
-    const certificate = this.#certificate
-    return (isIP(name) === 0 ? certificate?.checkHost(name) : certificate?.checkIP(name)) !== undefined
   }
 }
