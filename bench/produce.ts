@@ -23,6 +23,7 @@ import { existsSync } from 'node:fs'
 import { cpus, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runCommand } from './load/command.ts'
 import { buildGenerator } from './load/generator.ts'
 import { installKafka, KAFKA_VERSION } from './load/kafka.ts'
 import { findNode, versionOf } from './load/node.ts'
@@ -90,6 +91,8 @@ async function run(): Promise<void> {
       // Before the memory is filled.
       if (row.kind === 'load') await serving.get(row, system)
       const startMs = performance.now()
+      // What one server has left in memory would be written while another is measured, which waits for the same disk.
+      await runCommand('sync', [])
       const freeMemoryMb = await memory.enter(row.state)
       const measured = await measure(serving, row, system, isQuick)
       results.add({ kind: 'run', row: row.name, round, system, at: new Date().toISOString(), freeMemoryMb, ...measured })
