@@ -3,7 +3,7 @@
  *
  * A declaration reads like Kafka's own JSON: every field with the versions it is in, its default and, if it is tagged
  * (KIP-482), its tag. `compileDecode` and `compileEncode` work out, for one version, which fields there are, and return
- * closures that ask for no version any more. A decoded structure always has all the fields that were declared, those of other
+ * functions that ask for no version any more. A decoded structure always has all the fields that were declared, those of other
  * versions with their defaults: handlers need not know versions either, and all values of a type have the same shape.
  */
 import { isDeepStrictEqual } from 'node:util'
