@@ -12,6 +12,7 @@ const benchmarks = {
   freshness: 'how long it takes until a log that was sent is found',
   connections: 'what connections cost, and what others notice of those that behave badly',
   micro: 'what each stage on the way to the acknowledgement costs',
+  profile: 'what CPU goes to on the way to the acknowledgement, beside a server that does nothing else',
   scale: 'how throughput and CPU grow with connections, logstores, shards, the journal and processes',
   pipeline: 'from send to searchable, beside Kafka and a bare ClickHouse',
   overload: 'what one project notices when another sends too much',
