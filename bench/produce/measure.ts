@@ -56,8 +56,8 @@ function windowOf({ load, isIndexing }: Row, system: System, isQuick: boolean): 
 }
 
 async function measureIdle(systems: Systems, row: Row, server: Target, isQuick: boolean): Promise<Measured> {
-  // Code that all connections share is loaded by the first of them.
-  await systems.load(server, { mode: 'churn', connections: 8, batch: 1000, warmup: SETTLE_SECONDS, duration: isQuick ? 1 : 5 })
+  // Code that all connections share is loaded by the first of them. They stay, so that they leave no garbage.
+  await systems.load(server, { ...row.load, connections: 50, warmup: SETTLE_SECONDS, duration: 1 })
   const before = residentBytes(server.pids[0]!)
   const result = await systems.load(server, { ...row.load, warmup: 2, duration: isQuick ? 2 : 8 })
   const measured = measuredOf(result)

@@ -4,7 +4,7 @@
  */
 import { medianOf } from '../../test/soak/samples.ts'
 import { valueOf, type Figure } from './figures.ts'
-import { type Goal } from './rows.ts'
+import { rows, type Goal } from './rows.ts'
 import { type Run } from './runs.ts'
 
 export interface Pair {
@@ -27,6 +27,15 @@ export interface Ratio {
 /** Beyond this share of the machine a run says more of others than of the system. */
 export const MAX_FOREIGN_SHARE = 0.4
 
+/** With more memory free than this the page cache was not full: some systems give its pages up by themselves. */
+export const MAX_STEADY_FREE_MB = 1500
+
+const steadyRows = new Set(rows.filter(({ state }) => state === 'steady').map(({ name }) => name))
+
+function isSound({ row, foreignShare, freeMemoryMb }: Run): boolean {
+  return foreignShare <= MAX_FOREIGN_SHARE && (freeMemoryMb <= MAX_STEADY_FREE_MB || !steadyRows.has(row))
+}
+
 /** The pairs of two systems in a row, and how many were dropped. */
 export function pairRuns(
   runs: readonly Run[],
@@ -41,7 +50,7 @@ export function pairRuns(
       const other = ofRow.find(each => each.system === base && each.round === run.round)
       return other === undefined ? [] : [{ round: run.round, run, base: other }]
     })
-  const pairs = all.filter(({ run, base }) => Math.max(run.foreignShare, base.foreignShare) <= MAX_FOREIGN_SHARE)
+  const pairs = all.filter(({ run, base }) => isSound(run) && isSound(base))
   return { pairs, dropped: all.length - pairs.length }
 }
 
@@ -61,7 +70,7 @@ export function ratioOf(pairs: readonly Pair[], figure: Figure): Ratio | undefin
 /** Of the runs of a system in a row, without those that others disturbed; undefined if none has the figure. */
 export function medianFigure(runs: readonly Run[], row: string, system: Run['system'], figure: Figure): number | undefined {
   const values = runs
-    .filter(run => run.row === row && run.system === system && run.foreignShare <= MAX_FOREIGN_SHARE)
+    .filter(run => run.row === row && run.system === system && isSound(run))
     .flatMap(run => valueOf(run, figure) ?? [])
   return values.length === 0 ? undefined : medianOf(values)
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { plotBars, type BarPanel } from '../../tools/plot/bars.ts'
 import { formatNumber, formatTable, type Section } from '../report/markdown.ts'
 import { figures, type Figure } from './figures.ts'
-import { medianFigure, pairRuns, ratioOf } from './pairs.ts'
+import { MAX_STEADY_FREE_MB, medianFigure, pairRuns, ratioOf } from './pairs.ts'
 import { rows as allRows, type Row } from './rows.ts'
 import { readResults, type Machine, type Results, type Run } from './runs.ts'
 import {
@@ -78,7 +78,8 @@ function describeComparison(machine: Machine, runs: readonly Run[]): string {
       'have the same certificate, eight partitions or shards and one load generator, with requests made ahead of time; `acks=all`. Kafka ' +
       'decompresses what it is sent to check it, and sluice checks the checksum: it decompresses in the indexer, which rows named ' +
       '_indexing_ include and the others do not, nor Kafka. Rows named _steady_ run with the page cache full, as on a machine that has run ' +
-      'for a while, the others with memory free.',
+      'for a while, the others with memory free; of those that are _steady_ a run is dropped if the system had given up so much of the page cache that more than ' +
+      `${MAX_STEADY_FREE_MB / 1000} GB were free.`,
     formatTable(
       ['', ''],
       [
