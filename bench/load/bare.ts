@@ -55,7 +55,7 @@ export class Bare implements Target {
   static async start({ directory, certificates: { ca, cert, key }, node = process.execPath }: BareOptions): Promise<Bare> {
     await rm(directory, { recursive: true, force: true })
     await mkdir(directory, { recursive: true })
-    const child = spawn(node, [file, cert, key, directory], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const child = spawn(node, [file, cert, key, directory], { cwd: directory, stdio: ['pipe', 'pipe', 'inherit'] })
     const failed = once(child, 'exit').then(() => Promise.reject(new Error('the bare path did not start; it says why above')))
     const [port] = (await Promise.race([once(child.stdout, 'data'), failed])) as [Buffer]
     return new Bare(child, String(port).trim(), ca, directory)

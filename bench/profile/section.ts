@@ -12,15 +12,18 @@ const ABOUT =
 
 const LIMITS = `What this says of the goals that are missed, and what would have to change:
 
-- **The checksum** is the largest single cost of a large request, of the bare path too. The library computes it with one chain of the
-  processor's CRC instruction, 5 GB/s here; three chains side by side, which the processor allows, would take a third.
-- **Sockets, TLS and Node** take most of a small request, and as much of the bare path: a TLS record in and one out for each request of a
-  connection that waits for its answer. With 200 such connections, nothing that sluice could leave undone brings it to the goal. Node would have
-  to let a TLS server read into memory of its own (\`onread\`, which it has for clients), or several connections' answers be sent with one call.
-- **Own code** is a flat profile, of which no function has a tenth: reading the request, checking the batch header, right, quota, room, shard,
-  sequence, offset, envelope, metrics and the answer.
-- **Connections that come and go** are a handshake each. Newer clients and Nodes agree upon a key exchange that is safe from quantum computers
-  (X25519MLKEM768), which Java does not offer.`
+- **Large requests** pay for a checksum, for the disk and for the memory in which their bytes wait for it; the bare path pays for them too, and TLS
+  alone has none of them. The checksum is computed with one chain of the processor's CRC instruction, 5 GB/s here; three chains side
+  by side, which the processor allows, would take a third of it. And the bytes are copied from TLS into a buffer of their own, allocated and
+  collected for each TLS record: a TLS server in Node cannot read into memory that it is given (\`onread\`, which clients have).
+- **Small requests** are mostly sockets, TLS and Node, nearly as much of the bare path: a record in and one out for each request of a connection
+  that waits for its answer. With 200 such connections the bare path itself is about at the goal, so nothing that could be left undone would
+  bring sluice there; a call that sends the answers of several connections would.
+- **Own code** is flat, no function has a tenth of it: reading the request, batch header, right, quota, room, shard, sequence, offset,
+  envelope, metrics, answer. A part of what Node takes more than in the bare path belongs to it: the promises between them.
+- **Connections that come and go** are a handshake each, and the bare path is about at the goal. Newer clients and versions of Node agree upon
+  a key exchange that is safe from quantum computers (X25519MLKEM768), which Java does not offer, and Kafka is spared.
+- The bare path has a heap so small that V8 looks through all of it more often: that is its _garbage_.`
 
 export function makeProfileSection(directory: string): Section | undefined {
   const results = readResults<ProfileRow>(directory, 'profile')
