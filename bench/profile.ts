@@ -13,8 +13,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { checkCommand, runCommand } from './load/command.ts'
 import { buildGenerator } from './load/generator.ts'
-import { findNode } from './load/node.ts'
-import { cacheDirectory } from './load/paths.ts'
+import { findNode, versionOf } from './load/node.ts'
+import { cacheDirectory, resultsDirectory } from './load/paths.ts'
 import { type ProfileRow } from './profile/rows.ts'
 import { formatProfile } from './profile/section.ts'
 import { sharesOf } from './profile/stacks.ts'
@@ -55,7 +55,7 @@ try {
   await systems.close()
   for (const file of [samplesFile, ...[...pids].map(pid => `/tmp/perf-${pid}.map`)]) rmSync(file, { force: true })
 }
-const path = writeResults('profile', profile, values.quick)
+const path = writeResults('profile', profile, values.quick, resultsDirectory, await versionOf(node))
 if (values.json) for (const row of profile) console.log(JSON.stringify(row))
 else console.log(formatProfile(profile))
 console.error(`written to ${path}`)

@@ -15,15 +15,24 @@ export interface Results<Row> {
   rows: Row[]
 }
 
-/** Writes `bench/results/NAME.json`, or `NAME-quick.json`, which the report leaves alone; returns its path. */
-export function writeResults<Row>(benchmark: string, rows: Row[], isQuick: boolean, directory = resultsDirectory): string {
+/**
+ * Writes `bench/results/NAME.json`, or `NAME-quick.json`, which the report leaves alone; returns its path. `node` is the version that was
+ * measured.
+ */
+export function writeResults<Row>(
+  benchmark: string,
+  rows: Row[],
+  isQuick: boolean,
+  directory = resultsDirectory,
+  node = process.version,
+): string {
   const path = join(directory, `${benchmark}${isQuick ? '-quick' : ''}.json`)
   const cores = cpus()
   const machine = {
     cpu: cores[0]!.model,
     cores: cores.length,
     memoryGb: Math.round(totalmem() / 1e9),
-    node: process.version,
+    node,
   }
   const results: Results<Row> = { benchmark, takenAt: new Date().toISOString(), isQuick, machine, rows }
   mkdirSync(directory, { recursive: true })
