@@ -3,9 +3,10 @@
  * The users are those of docs/store.md, with exactly the rights that stand there.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type StoreConnection } from '../../../src/store/connection.ts'
@@ -42,10 +43,14 @@ export class ClusterServers {
   /** Starts as many servers, each of which is a shard of the cluster. */
   static async start(count: number, macros: Record<string, string> = {}): Promise<ClusterServers> {
     const hosts = Array.from({ length: count }, (_, index) => `127.0.0.${index + 2}`)
-    const ports = { http: await findFreePort(), tcp: await findFreePort(), relay: await findFreePort() }
-    const servers = new ClusterServers(await makeDirectory(), hosts, ports, macros)
+    const servers = new ClusterServers(await makeDirectory(), hosts, await findFreePorts(hosts), macros)
     await servers.#writeConfig()
-    await Promise.all(hosts.map((_, index) => servers.startOne(index)))
+    try {
+      await Promise.all(hosts.map((_, index) => servers.startOne(index)))
+    } catch (error) {
+      await servers.close()
+      throw error
+    }
     return servers
   }
 
@@ -170,7 +175,8 @@ export class ClusterServers {
   }
 
   async #lastWords(host: string): Promise<string> {
-    return (await readFile(join(this.#directory, `${host}.log`), 'utf8').catch(() => '')).slice(-500)
+    const log = await readFile(join(this.#directory, `${host}.log`), 'utf8').catch(() => '')
+    return log.split('\n').findLast(line => line.includes('<Error>')) ?? 'it has said nothing'
   }
 }
 
@@ -246,10 +252,22 @@ async function openRelay(host: string, ports: Ports): Promise<Relay> {
   }
 }
 
-async function findFreePort(): Promise<number> {
+/** Free on all hosts, and of those that the system gives to nobody who does not ask for them by number. */
+async function findFreePorts(hosts: readonly string[]): Promise<Ports> {
+  const ports = new Set<number>()
+  while (ports.size < 3) {
+    const port = randomInt(10_240, 32_000)
+    const areFree = await Promise.all(hosts.map(host => isFree(host, port)))
+    if (areFree.every(Boolean)) ports.add(port)
+  }
+  const [http, tcp, relay] = [...ports] as [number, number, number]
+  return { http, tcp, relay }
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
   const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
+  return new Promise(resolve => {
+    server.once('error', () => resolve(false))
+    server.listen(port, host, () => server.close(() => resolve(true)))
+  })
 }
