@@ -72,7 +72,6 @@ async function measure(row: Row, system: ProfileRow['system']): Promise<ProfileR
   const script = await runCommand('perf', ['script', '-i', samplesFile, '-F', 'ip,sym,dso', '--no-inline'])
   return {
     row: row.name,
-    about: row.about,
     system,
     microsecondsPerRequest: (1e6 * servers[0]!.cpu_s) / requests,
     shares: sharesOf(script),

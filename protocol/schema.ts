@@ -215,7 +215,6 @@ type Constant = (value: unknown) => string
 function compile(parameters: string, write: (constant: Constant) => string, helpers: Record<string, unknown>): unknown {
   const constants: unknown[] = []
   const body = write(value => `constants[${constants.push(value) - 1}]`)
-
   const make = new Function('constants', ...Object.keys(helpers), `return (${parameters}) => ${body}`) as (
     ...all: unknown[]
   ) => unknown

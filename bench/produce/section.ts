@@ -78,8 +78,8 @@ function describeComparison(machine: Machine, runs: readonly Run[]): string {
       'have the same certificate, eight partitions or shards and one load generator, with requests made ahead of time; `acks=all`. Kafka ' +
       'decompresses what it is sent to check it, and sluice checks the checksum: it decompresses in the indexer, which rows named ' +
       '_indexing_ include and the others do not, nor Kafka. Rows named _steady_ run with the page cache full, as on a machine that has run ' +
-      'for a while, the others with memory free; of those that are _steady_ a run is dropped if the system had given up so much of the page cache that more than ' +
-      `${MAX_STEADY_FREE_MB / 1000} GB were free.`,
+      `for a while, the others with memory free; where a system gives its pages up by itself, and ${MAX_STEADY_FREE_MB / 1000} GB were free ` +
+      'after all, a _steady_ run is dropped.',
     formatTable(
       ['', ''],
       [

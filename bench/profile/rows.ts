@@ -4,7 +4,6 @@ import { type Part } from './stacks.ts'
 export interface ProfileRow {
   /** As `bench -- produce` names it. */
   row: string
-  about: string
   system: 'sluice' | 'bare'
   microsecondsPerRequest: number
   /** Of 1. */

@@ -14,16 +14,16 @@ const LIMITS = `What this says of the goals that are missed, and what would have
 
 - **Large requests** pay for a checksum, for the disk and for the memory in which their bytes wait for it; the bare path pays for them too, and TLS
   alone has none of them. The checksum is computed with one chain of the processor's CRC instruction, 5 GB/s here; three chains side
-  by side, which the processor allows, would take a third of it. And the bytes are copied from TLS into a buffer of their own, allocated and
-  collected for each TLS record: a TLS server in Node cannot read into memory that it is given (\`onread\`, which clients have).
-- **Small requests** are mostly sockets, TLS and Node, nearly as much of the bare path: a record in and one out for each request of a connection
-  that waits for its answer. With 200 such connections the bare path itself is about at the goal, so nothing that could be left undone would
-  bring sluice there; a call that sends the answers of several connections would.
-- **Own code** is flat, no function has a tenth of it: reading the request, batch header, right, quota, room, shard, sequence, offset,
-  envelope, metrics, answer. A part of what Node takes more than in the bare path belongs to it: the promises between them.
+  by side, which the processor allows, would take about a third of it. And the bytes are copied from TLS into a buffer of their own, allocated
+  and collected for each TLS record: a TLS server in Node cannot read into memory that it is given (\`onread\`, which clients have).
+- **Small requests** cost as much as in the bare path wherever sockets, TLS, the disk and the rest of the system are concerned. What sluice takes
+  more is its own code, and in Node the promises that it waits with. That code is flat, no function has a tenth of it: reading the request, batch
+  header, right, quota, room, shard, sequence, offset, envelope, metrics, answer.
+- **Many connections that each wait for their answer** have a TLS record in and one out for each request. The bare path itself misses that goal; it
+  would take a call that sends the answers of several connections.
 - **Connections that come and go** are a handshake each, and the bare path is about at the goal. Newer clients and versions of Node agree upon
   a key exchange that is safe from quantum computers (X25519MLKEM768), which Java does not offer, and Kafka is spared.
-- The bare path has a heap so small that V8 looks through all of it more often: that is its _garbage_.`
+- The _garbage_ of the bare path is that of a small heap, which V8 looks through as a whole more often.`
 
 export function makeProfileSection(directory: string): Section | undefined {
   const results = readResults<ProfileRow>(directory, 'profile')

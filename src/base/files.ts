@@ -7,7 +7,7 @@
  * removed) only after a `syncDirectory` of its directory has. After a failed write or sync nothing is known about the bytes
  * of that call; whoever made it must not read the file to find out, for that would read the page cache.
  */
-import { constants, writev } from 'node:fs'
+import { constants } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { isSystemError, sluiceError } from './errors.ts'
@@ -126,13 +126,6 @@ export async function replaceFile(files: Files, path: string, content: Uint8Arra
  */
 const writesSynchronously = process.platform === 'linux'
 
-/** Cheaper than the file handle's own, which copies the list of pieces. */
-function writeVector(descriptor: number, pieces: readonly Uint8Array[], position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    writev(descriptor, pieces, position, (error, bytesWritten) => (error === null ? resolve(bytesWritten) : reject(error)))
-  })
-}
-
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, constants.O_RDONLY)
   try {
@@ -160,7 +153,7 @@ class NodeFile implements OpenFile {
     if (length === 0) return
     // The call goes on after a short write, and in steps of IOV_MAX pieces, until the system takes no more: a count below
     // the length therefore means that there is no room, although the first bytes went through and hid the error.
-    const bytesWritten = await writeVector(this.#handle.fd, pieces, position).catch((error: Error) => {
+    const { bytesWritten } = await this.#handle.writev(pieces as Uint8Array[], position).catch((error: Error) => {
       // As errors of all other calls do, it names the file.
       error.message += ` '${this.#path}'`
       throw error

@@ -51,7 +51,7 @@ const FAREWELL_MS = 5000
 const DISCARD_MS = 1000
 /** The time that a connection may be idle is counted in so many parts: the timer of a socket is set anew with each read and write. */
 const IDLE_PARTS = 8
-/** What takes longer, such as converting a large message set, is not followed by another of the same connection at once. */
+/** When requests of a connection have taken longer in a row, such as one with a large message set to convert, others have their turn. */
 const LONG_MS = 10
 
 export class Connection {

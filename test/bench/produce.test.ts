@@ -67,6 +67,18 @@ describe('the pairs of a benchmark', () => {
     assert.deepEqual([ratio.least, ratio.most], [0.15, 0.5])
   })
 
+  it('of steady rows are dropped where memory was free after all', () => {
+    const full = { freeMemoryMb: 600 }
+    const steady = [
+      runOf('64k-steady', 1, 'kafka', 3, full),
+      runOf('64k-steady', 1, 'sluice', 1, full),
+      runOf('64k-steady', 2, 'kafka', 3, full),
+      runOf('64k-steady', 2, 'sluice', 2, { freeMemoryMb: 1600 }),
+    ]
+    const { pairs, dropped } = pairRuns(steady, '64k-steady', 'sluice', 'kafka')
+    assert.deepEqual([pairs.map(({ round }) => round), dropped], [[1], 1])
+  })
+
   it('are of the same round, and are dropped where others used much of the machine in either run', () => {
     const disturbed = [
       ...runs,
