@@ -15,6 +15,8 @@ import { type Authorizer } from '../../../src/catalog/authorizer.ts'
 import { defaultLimits, type Limits } from '../../../src/config/limits.ts'
 import { Connection } from '../../../src/kafka/connection.ts'
 import { Dispatcher } from '../../../src/kafka/dispatcher.ts'
+import { type AnyHandler } from '../../../src/kafka/handler.ts'
+import { apiVersionsHandler } from '../../../src/kafka/handlers/api-versions.ts'
 import { RefusalLog } from '../../../src/kafka/refusal-log.ts'
 import { SaslSession } from '../../../src/kafka/session.ts'
 import { WireDump } from '../../../src/kafka/wire-dump.ts'
@@ -39,10 +41,26 @@ describe('Connection', () => {
     assert.deepEqual(reasons, ['it was idle'])
     close()
   })
+
+  it('counts the idle time anew from an answer, however late it was', async () => {
+    const { client, reasons, close } = await connectTo({ idleMs: 400 }, [
+      { ...apiVersionsHandler(() => []), handle: () => setTimeout(250, { response: { errorCode: 0, apiKeys: [] } }) },
+    ])
+    client.write(Buffer.of(0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff))
+    await once(client, 'data')
+    await setTimeout(300)
+    assert.deepEqual(reasons, [])
+    await once(client, 'end')
+    assert.deepEqual(reasons, ['it was idle'])
+    close()
+  })
 })
 
 /** A client of a connection with these limits, and why the connection ended. */
-async function connectTo(limits: Partial<Limits>): Promise<{ client: Socket; reasons: string[]; close: () => void }> {
+async function connectTo(
+  limits: Partial<Limits>,
+  handlers: readonly AnyHandler[] = [],
+): Promise<{ client: Socket; reasons: string[]; close: () => void }> {
   const reasons: string[] = []
   const log = { info: ({ reason }: { reason: string }) => reasons.push(reason), child: () => log } as unknown as Log
   const server = createServer({ allowHalfOpen: true }, socket => {
@@ -56,7 +74,7 @@ async function connectTo(limits: Partial<Limits>): Promise<{ client: Socket; rea
         serverName: undefined,
         lifetimeMs: undefined,
       }),
-      dispatcher: new Dispatcher([]),
+      dispatcher: new Dispatcher(handlers),
       advertised: { host: 'localhost', port: 0 },
       limits: { ...defaultLimits, ...limits },
       shares: { clients: new ByteBudget(1000), strangers: new ByteBudget(1000), turnstile: new Turnstile(1000) },
