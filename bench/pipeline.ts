@@ -16,7 +16,8 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { makeBenchCertificates } from './load/certificates.ts'
-import { buildGenerator, type Codec, type Load } from './load/generator.ts'
+import { type Codec, type Load } from './load/generator.ts'
+import { buildProgram } from './load/program.ts'
 import { installKafka } from './load/kafka.ts'
 import { cacheDirectory } from './load/paths.ts'
 import { measureKafka } from './pipeline/kafka.ts'
@@ -44,7 +45,7 @@ const times = isQuick
 const kafkaTimes = isQuick ? { warmUpSeconds: 5, seconds: 3 } : { warmUpSeconds: 20, seconds: 10 }
 
 process.once('SIGINT', () => process.exit(130))
-await buildGenerator()
+await buildProgram('generator')
 await installKafka()
 const certificates = await makeBenchCertificates(join(cacheDirectory, 'certificates-ec'), 'ec')
 const sluiceSeconds = 3 * times.warmUpSeconds + 2.5 * times.seconds + 10 + FRESHNESS_SHARES.length * (times.freshnessSeconds + 10)

@@ -24,7 +24,7 @@ import { cpus, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runCommand } from './load/command.ts'
-import { buildGenerator } from './load/generator.ts'
+import { buildProgram } from './load/program.ts'
 import { installKafka, KAFKA_VERSION } from './load/kafka.ts'
 import { findNode, versionOf } from './load/node.ts'
 import { PageCache } from './load/page-cache.ts'
@@ -77,7 +77,7 @@ async function run(): Promise<void> {
   process.once('SIGINT', () => process.exit(130))
   process.once('SIGTERM', () => process.exit(143))
   const say = (what: string): void => console.error(what)
-  await buildGenerator()
+  await buildProgram('generator')
   const serving = new Systems({ rows, node, isQuick, say })
   const memory = new PageCache(join(cacheDirectory, 'page-cache'))
   let busyMs = 0

@@ -12,7 +12,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { checkCommand, runCommand } from './load/command.ts'
-import { buildGenerator } from './load/generator.ts'
+import { buildProgram } from './load/program.ts'
 import { findNode, versionOf } from './load/node.ts'
 import { cacheDirectory, resultsDirectory } from './load/paths.ts'
 import { type ProfileRow } from './profile/rows.ts'
@@ -39,7 +39,7 @@ const samplesFile = join(cacheDirectory, 'perf.data')
 
 process.once('SIGINT', () => process.exit(130))
 await checkCommand('perf', ['--version'], 'to see where CPU goes (linux-tools, or perf, of the distribution)')
-await buildGenerator()
+await buildProgram('generator')
 // For the processes that are started: the profiler reads the names of what V8 has compiled from files, and walks the stack by its frames.
 process.env['NODE_OPTIONS'] = '--perf-basic-prof --interpreted-frames-native-stack'
 const rows = chooseRows(values.rows)

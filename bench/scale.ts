@@ -17,7 +17,7 @@ import { parseArgs } from 'node:util'
 import { medianOf } from '../test/soak/samples.ts'
 import { type Freshness } from './freshness/measure.ts'
 import { makeBenchCertificates } from './load/certificates.ts'
-import { buildGenerator } from './load/generator.ts'
+import { buildProgram } from './load/program.ts'
 import { cacheDirectory } from './load/paths.ts'
 import { Progress } from './progress.ts'
 import { writeResults } from './results.ts'
@@ -56,7 +56,7 @@ print()
 
 async function measureDimensions(): Promise<Point[]> {
   const certificates = await makeBenchCertificates(join(cacheDirectory, 'certificates-ec'), 'ec')
-  await buildGenerator()
+  await buildProgram('generator')
   const settings: Settings = {
     certificates,
     warmUpSeconds: isQuick ? 1 : 3,

@@ -2,12 +2,8 @@
  * The load generator (bench/load/generator, in Go): built once, run for each measurement with the same binary for all servers.
  */
 import { spawn } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { checkCommand, runCommand } from './command.ts'
-import { cacheDirectory, root } from './paths.ts'
+import { buildProgram } from './program.ts'
 
 /** A server that load is put on. */
 export interface Target {
@@ -90,28 +86,9 @@ export interface LoadResult {
   servers: ProcessUsage[]
 }
 
-const sources = join(root, 'bench', 'load', 'generator')
-let built: Promise<string> | undefined
-
-/** Resolves with the path of the binary, which is compiled if its sources are newer. */
-export function buildGenerator(): Promise<string> {
-  built ??= build()
-  return built
-}
-
-async function build(): Promise<string> {
-  const binary = join(cacheDirectory, 'generator')
-  const changedMs = Math.max(...readdirSync(sources).map(name => statSync(join(sources, name)).mtimeMs))
-  if ((statSync(binary, { throwIfNoEntry: false })?.mtimeMs ?? 0) > changedMs) return binary
-  await checkCommand('go', ['version'], 'to build the load generator (Go 1.26 or newer)')
-  await mkdir(cacheDirectory, { recursive: true })
-  await runCommand('go', ['build', '-buildvcs=false', '-o', binary, '.'], { cwd: sources })
-  return binary
-}
-
 /** Puts a load on a server; rejects if a request failed. */
 export async function runLoad(target: Target, load: Load): Promise<LoadResult> {
-  const binary = await buildGenerator()
+  const binary = await buildProgram('generator')
   const child = spawn(binary, formatFlags(target, load), { stdio: ['ignore', 'pipe', 'pipe'] })
   const ended = new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve))
   // What was asked to stop stops its load too.
