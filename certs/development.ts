@@ -10,14 +10,12 @@
  * ECDSA on P-256, and the extensions that OpenSSL 3, Go and Java insist on: subject alternative names of the right types,
  * critical basic constraints and key usage, key identifiers that agree.
  */
-// @peculiar/x509 needs it, and needs it first.
-import 'reflect-metadata'
-import * as x509 from '@peculiar/x509'
-import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
+import { type Certified } from './signing.ts'
 
 export interface MakeOptions {
   /** Where the files lie; made, with mode 0700, if it is missing. */
@@ -43,16 +41,7 @@ export class CertificateError extends Error {
   override readonly name = 'CertificateError'
 }
 
-interface Authority {
-  certificate: x509.X509Certificate
-  privateKey: webcrypto.CryptoKey
-}
-
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
-const CA_DAYS = 3650
-/** Apple's systems refuse server certificates of more than 825 days; the day before today counts too. */
-const SERVER_DAYS = 820
 /** How long before its end a certificate is made anew. */
 const RENEWAL_DAYS = 30
 
@@ -69,12 +58,18 @@ export async function makeCertificates({ directory, hosts, log = () => {} }: Mak
 
   await mkdir(directory, { recursive: true, mode: 0o700 })
   await syncDirectory(dirname(directory))
-  const authority = (await readAuthority(directory)) ?? (await makeAuthority(directory, log))
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-  const certificate = await signServer(authority, keys.publicKey, names)
+  const { makeAuthority, signServer } = await import('./signing.ts')
+  let authority = await readAuthority(directory)
+  if (authority === undefined) {
+    authority = await makeAuthority()
+    await replace(join(directory, 'ca.key'), authority.privateKey, 0o600)
+    await replace(caFile, authority.certificate, 0o644)
+    log(`made a development CA, ${caFile}: clients have to be told to trust it`)
+  }
+  const { certificate, privateKey } = await signServer(authority, names)
   // Key first: if this ends in between, the two do not fit and are made again.
-  await replace(keyFile, toPem(keys.privateKey), 0o600)
-  await replace(certFile, `${certificate.toString('pem')}\n${authority.certificate.toString('pem')}\n`, 0o644)
+  await replace(keyFile, privateKey, 0o600)
+  await replace(certFile, certificate, 0o644)
   log(`made a development certificate for ${names.join(', ')} in ${directory}; clients trust it by ${caFile}`)
   return { caFile, certFile, keyFile, hosts: names, isNew: true }
 }
@@ -101,74 +96,16 @@ export function developmentHosts(): string[] {
 }
 
 /** The CA of a directory if it can go on signing, else undefined. */
-async function readAuthority(directory: string): Promise<Authority | undefined> {
+async function readAuthority(directory: string): Promise<Certified | undefined> {
   try {
-    const pem = await readFile(join(directory, 'ca.pem'))
-    const key = createPrivateKey(await readFile(join(directory, 'ca.key')))
-    const parsed = new X509Certificate(pem)
-    if (expiresSoon(parsed) || !parsed.ca || !parsed.checkPrivateKey(key)) return undefined
-    const der = key.export({ type: 'pkcs8', format: 'der' })
-    const privateKey = await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign'])
-    return { certificate: new x509.X509Certificate(pem.toString()), privateKey }
+    const certificate = await readFile(join(directory, 'ca.pem'), 'utf8')
+    const privateKey = await readFile(join(directory, 'ca.key'), 'utf8')
+    const parsed = new X509Certificate(certificate)
+    const fits = parsed.ca && parsed.checkPrivateKey(createPrivateKey(privateKey))
+    return fits && !expiresSoon(parsed) ? { certificate, privateKey } : undefined
   } catch {
     return undefined
   }
-}
-
-async function makeAuthority(directory: string, log: (message: string) => void): Promise<Authority> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    // A name of its own: trust stores that hold an older CA of the same name and another key try the wrong one.
-    name: `CN=sluice development CA ${randomBytes(4).toString('hex')}`,
-    serialNumber: makeSerialNumber(),
-    ...validity(CA_DAYS),
-    keys,
-    signingAlgorithm: algorithm,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  })
-  await replace(join(directory, 'ca.key'), toPem(keys.privateKey), 0o600)
-  await replace(join(directory, 'ca.pem'), `${certificate.toString('pem')}\n`, 0o644)
-  log(`made a development CA, ${join(directory, 'ca.pem')}: clients have to be told to trust it`)
-  return { certificate, privateKey: keys.privateKey }
-}
-
-async function signServer(authority: Authority, publicKey: webcrypto.CryptoKey, hosts: string[]): Promise<x509.X509Certificate> {
-  const { notBefore, notAfter } = validity(SERVER_DAYS)
-  return x509.X509CertificateGenerator.create({
-    subject: 'CN=sluice development server',
-    issuer: authority.certificate.subject,
-    serialNumber: makeSerialNumber(),
-    notBefore,
-    notAfter: new Date(Math.min(notAfter.getTime(), authority.certificate.notAfter.getTime())),
-    publicKey,
-    signingKey: authority.privateKey,
-    signingAlgorithm: algorithm,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-      new x509.SubjectAlternativeNameExtension(hosts.map(host => ({ type: isIP(host) ? 'ip' : 'dns', value: host }))),
-      await x509.SubjectKeyIdentifierExtension.create(publicKey),
-      await x509.AuthorityKeyIdentifierExtension.create(authority.certificate),
-    ],
-  })
-}
-
-/** From a day ago, for clients whose clock is behind. */
-function validity(days: number): { notBefore: Date; notAfter: Date } {
-  const now = Date.now()
-  return { notBefore: new Date(now - DAY_MS), notAfter: new Date(now + days * DAY_MS) }
-}
-
-/** 16 random bytes as a positive number of always the same length. */
-function makeSerialNumber(): string {
-  const bytes = randomBytes(16)
-  bytes[0] = 0x40 | (bytes[0]! & 0x3f)
-  return bytes.toString('hex')
 }
 
 function expiresSoon(certificate: X509Certificate): boolean {
@@ -206,10 +143,6 @@ function canonicalHost(host: string): string {
 
 function isDnsName(name: string): boolean {
   return name.length <= 253 && /^([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name)
-}
-
-function toPem(key: webcrypto.CryptoKey): string {
-  return KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }).toString()
 }
 
 /** On disk when it resolves: clients are told to trust a CA once, and another one after a power cut would be none to them. */

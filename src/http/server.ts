@@ -8,9 +8,19 @@ import { isSystemError, SluiceError, sluiceError } from '../base/errors.ts'
 import { findPortHolder } from '../base/port-holder.ts'
 import { withSocketPath } from './socket-path.ts'
 
+/** Routes have no JSON schemas: what they take is checked by zod. Fastify's own compilers of them are loaded unless there are others. */
+const noSchemas = (): never => {
+  throw new Error('a route has a JSON schema')
+}
+
 /** A server without routes. It listens once `listen` is called. */
 export function createHttpServer(): FastifyInstance {
-  const server = fastify({ logger: false, forceCloseConnections: true, bodyLimit: 1024 * 1024 })
+  const server = fastify({
+    logger: false,
+    forceCloseConnections: true,
+    bodyLimit: 1024 * 1024,
+    schemaController: { compilersFactory: { buildValidator: () => noSchemas, buildSerializer: () => noSchemas } },
+  })
   server.setErrorHandler((error, _request, reply) => {
     if (error instanceof SluiceError) return reply.code(error.status).send({ code: error.code, message: error.message })
     const { statusCode = 500, message } = error as Error & { statusCode?: number }
