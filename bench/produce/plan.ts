@@ -10,10 +10,13 @@ export interface PlannedRun {
 
 const BARE_ROUNDS = 3
 
-/** Rows that need the same servers and the same memory stand together, so that both change seldom. */
+/**
+ * Rows that need the same servers and the same memory stand together, so that both change seldom. Those that have servers of their own come
+ * last, when there are no others.
+ */
 export function sortRows(rows: readonly Row[]): Row[] {
   const rank = ({ kind, state, keyKind }: Row): number =>
-    (keyKind === 'rsa' ? 4 : 0) + (state === 'steady' ? 2 : 0) + (kind === 'load' ? 0 : 1)
+    (kind === 'load' ? 0 : 4) + (keyKind === 'rsa' ? 2 : 0) + (state === 'steady' ? 1 : 0)
   return [...rows].sort((a, b) => rank(a) - rank(b))
 }
 

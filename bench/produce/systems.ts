@@ -43,9 +43,10 @@ export class Systems {
     this.#options = options
   }
 
-  /** Stops what none of the rows needs. */
+  /** Stops what none of the rows needs; a row that puts no load on a server has one of its own. */
   async retain(rows: readonly Row[], systems: readonly Run['system'][]): Promise<void> {
-    const needed = new Set(rows.flatMap(row => systems.map(system => keyOf(row, system))))
+    const loading = rows.filter(({ kind }) => kind === 'load')
+    const needed = new Set(loading.flatMap(row => systems.map(system => keyOf(row, system))))
     for (const [key, server] of this.#servers)
       if (!needed.has(key)) {
         this.#servers.delete(key)
