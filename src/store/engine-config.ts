@@ -45,6 +45,11 @@ export function formatEngineConfig({ memoryBytes, usersFile, logFile }: EngineCo
       // Small steps: a merge of logs with long lines holds this many rows of all columns in memory.
       merge_max_block_size: 2048,
       merge_max_block_size_bytes: 4_000_000,
+      // One column at a time, with buffers that grow as they are filled: with the defaults two merges of tables with a hundred columns take
+      // all the memory, fail, and begin again without end.
+      vertical_merge_algorithm_min_rows_to_activate: 1,
+      vertical_merge_algorithm_min_columns_to_activate: 1,
+      min_columns_to_activate_adaptive_write_buffer: 1,
       // The pool is small, so the defaults, which want many free places, would stop large merges altogether.
       number_of_free_entries_in_pool_to_lower_max_size_of_merge: 1,
       number_of_free_entries_in_pool_to_execute_mutation: 1,
