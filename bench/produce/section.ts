@@ -1,6 +1,7 @@
 /** The comparison with Kafka in docs/performance.md. */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { medianOf } from '../../test/soak/samples.ts'
 import { plotBars, type BarPanel } from '../../tools/plot/bars.ts'
 import { formatNumber, formatTable, type Section } from '../report/markdown.ts'
 import { figures, type Figure } from './figures.ts'
@@ -29,7 +30,7 @@ const BARE_PATH =
   'nothing, and could not recover what it wrote. What it takes more than TLS alone is the price of checking and of the disk; what ' +
   'sluice takes more than it, of being a product. A goal that it misses too is out of reach without another runtime or disk.'
 
-/** Made of the results of the oldest Node that was measured; those of newer ones are compared with it. */
+/** Made of the results of the newest Node that was measured; those of older ones are compared with it. */
 export function makeProduceSection(directory: string): Section | undefined {
   const [results, ...others] = findResults(directory)
   if (results === undefined) return undefined
@@ -44,6 +45,7 @@ export function makeProduceSection(directory: string): Section | undefined {
       'side. _of the limit_ is what TLS alone takes in Node, as a share of what sluice takes.',
     ...(hasBarePath(runs) ? [BARE_PATH] : []),
     formatMemory(runs, rows),
+    ...describeBeside(machine, runs, rows),
     '![CPU](performance/produce-cpu.svg)',
     ...(rows.some(isOpen) ? ['![Latency](performance/produce-latency.svg)'] : []),
     '### Where sluice is behind',
@@ -67,7 +69,7 @@ export function makeProduceSection(directory: string): Section | undefined {
 function findResults(directory: string): Results[] {
   const names = existsSync(directory) ? readdirSync(directory).filter(name => /^produce-node\d+\.jsonl$/.test(name)) : []
   const major = (name: string): number => Number(/\d+/.exec(name)![0])
-  return names.sort((a, b) => major(a) - major(b)).flatMap(name => readResults(join(directory, name)) ?? [])
+  return names.sort((a, b) => major(b) - major(a)).flatMap(name => readResults(join(directory, name)) ?? [])
 }
 
 function describeComparison(machine: Machine, runs: readonly Run[]): string {
@@ -94,6 +96,26 @@ function describeComparison(machine: Machine, runs: readonly Run[]): string {
   ].join('\n\n')
 }
 
+/** What is done on behalf of a server in none of its threads, where memory is short. */
+function describeBeside({ cores }: Machine, runs: readonly Run[], rows: readonly Row[]): string[] {
+  const beside = (row: string, system: Run['system']): string => {
+    const all = pairRuns(runs, row, system, system).pairs.map(
+      ({ run }) => (run.foreignShare * cores * run.seconds) / (run.payloadBytes / 1e9),
+    )
+    return all.length === 0 ? '' : formatNumber(medianOf(all))
+  }
+  const lines = rows
+    .filter(({ kind, state }) => kind === 'load' && state === 'steady')
+    .map(({ name }) => [`\`${name}\``, beside(name, 'kafka'), beside(name, 'sluice')])
+    .filter(([, kafka, sluice]) => kafka !== '' && sluice !== '')
+  if (lines.length === 0) return []
+  return [
+    'Where the page cache is full, threads of the system make room for what is written into it, and write it later. That is in none of the figures ' +
+      'of a process. All CPU beside it and the load generator, in s/GB:',
+    formatTable(['row', 'Kafka', 'sluice'], lines),
+  ]
+}
+
 function describeSynced(runs: readonly Run[], rows: readonly Row[]): string[] {
   const lines = rows.flatMap(row => {
     const ratio = ratioOf(pairRuns(runs, row.name, 'sluice', 'kafka-synced').pairs, row.figure)
@@ -113,27 +135,32 @@ function describeSynced(runs: readonly Run[], rows: readonly Row[]): string[] {
 
 /** Ratios to Kafka, since machines differ between two runs of the benchmark. */
 function describeNodes(results: Results, others: readonly Results[], rows: readonly Row[]): string[] {
-  const [first] = others
-  if (first === undefined) return []
+  if (others.length === 0) return []
   const ratioIn = ({ runs }: Results, { name, figure }: Row) => ratioOf(pairRuns(runs, name, 'sluice', 'kafka').pairs, figure)
+  const { node } = results.machine
   const text = others.flatMap(other => {
+    const { node: otherNode } = other.machine
     const compared = rows.flatMap(row => {
       const [ratio, otherRatio] = [ratioIn(results, row), ratioIn(other, row)]
       return ratio === undefined || otherRatio === undefined ? [] : [{ row, ratio, otherRatio }]
     })
     const different = compared.filter(({ ratio, otherRatio }) => Math.abs(otherRatio.ratio / ratio.ratio - 1) > NODE_DIFFERENCE)
-    const { node } = other.machine
     if (different.length === 0)
-      return [`Node ${node} is within a tenth of Node ${results.machine.node} in all of ${compared.length} rows.`]
+      return [`Node ${otherNode} is within a tenth of Node ${node} in all of ${compared.length} rows: either will do.`]
     const lines = different.map(({ row, ratio, otherRatio }) => [
       `\`${row.name}\``,
       figures[row.figure].title,
       `${formatRatio(ratio.ratio)} (${formatSpread(ratio)})`,
       `${formatRatio(otherRatio.ratio)} (${formatSpread(otherRatio)})`,
     ])
+    const wins = different.filter(({ ratio, otherRatio }) => ratio.ratio < otherRatio.ratio).length
+    const losses = different.length - wins
     return [
       `The ratio to Kafka differs by more than a tenth in ${different.length} of ${compared.length} rows:`,
-      formatTable(['row', 'what', results.machine.node, node], lines),
+      formatTable(['row', 'what', node, otherNode], lines),
+      wins === losses
+        ? 'Each is the better one in as many of them: either will do.'
+        : `Node ${wins > losses ? node : otherNode} is the better one in ${Math.max(wins, losses)} of them, and recommended.`,
     ]
   })
   return ['### Other versions of Node', ...text]
