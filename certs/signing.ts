@@ -1,7 +1,4 @@
-/**
- * Makes the certificates of development.ts, which loads this file when there is one to be made: the library behind it takes as much memory
- * as all of sluice's own code.
- */
+/** Makes the certificates of development.ts, which loads this file when there is one to be made: the library behind it takes megabytes. */
 // @peculiar/x509 needs it, and needs it first.
 import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'

@@ -51,7 +51,7 @@ export class PageCache {
   async #release(): Promise<void> {
     const holder = this.#holder
     this.#holder = undefined
-    if (holder === undefined) return
+    if (holder === undefined || holder.exitCode !== null) return
     const ended = once(holder, 'exit')
     holder.kill()
     await ended
