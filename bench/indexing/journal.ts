@@ -78,7 +78,7 @@ export async function buildJournal(options: {
     const shard = entries++ % logstore.shards
     const checked = checkBatches(Chunks.of(batch))
     if (!('batches' in checked)) throw new Error('a batch of the sample is refused')
-    group.push((journal.append({ ...origin, ...checked, shard, partition: shard }) as Appended).durable)
+    group.push((journal.append({ ...origin, ...checked, shard, partition: shard }) as Appended).durable.promise)
     if (group.length < GROUP_BATCHES) continue
     await Promise.all(group)
     group = []

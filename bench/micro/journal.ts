@@ -6,6 +6,7 @@ import { type Chunks } from '../../protocol/chunks.ts'
 import { checkBatches } from '../../protocol/records/check-batches.ts'
 import { nodeFiles, type Files } from '../../src/base/files.ts'
 import { silentLog } from '../../src/base/log.ts'
+import { whenAllSettled } from '../../src/base/outcome.ts'
 import { type Config } from '../../src/config/schema.ts'
 import { Journal, type Write } from '../../src/journal/journal.ts'
 import { makeDirectory, removeDirectory } from '../../test/support/server.ts'
@@ -46,13 +47,13 @@ export async function measureJournal(
   // Each has bytes of its own: the base offset is written into them.
   const writes = Array.from({ length: inFlight }, () => writeOf(batchOf(request)))
   const append = async (): Promise<void> => {
-    await Promise.all(
-      writes.map(write => {
-        const appended = journal.append(write)
-        if (typeof appended === 'string') throw new Error(`the journal refuses a write: ${appended}`)
-        return appended.durable
-      }),
-    )
+    const outcomes = writes.map(write => {
+      const appended = journal.append(write)
+      if (typeof appended === 'string') throw new Error(`the journal refuses a write: ${appended}`)
+      return appended.durable
+    })
+    await new Promise<void>(resolve => whenAllSettled(outcomes, resolve))
+    for (const { error } of outcomes) if (error !== undefined) throw error
   }
   const appendFor = async (forSeconds: number): Promise<number> => {
     let appended = 0

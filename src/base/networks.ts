@@ -41,6 +41,11 @@ export function plainAddress(remoteAddress: string | undefined): string {
   return (remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/i, '')
 }
 
+/** A client as the log names it: address and port. */
+export function peerOf(socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string {
+  return `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? ''}`
+}
+
 /**
  * What counts as one source of connections: an IPv4 address, or the /64 network of an IPv6 one, since whoever has one address of
  * such a network has them all.

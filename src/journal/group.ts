@@ -2,6 +2,7 @@
  * A group: the entries that are written and synced together. Writes nothing.
  */
 import { type BatchHeader } from '../../protocol/records/batch.ts'
+import { Outcome } from '../base/outcome.ts'
 import { BLOCK_BYTES, encodeGroupHeader, GROUP_HEADER_BYTES, paddingAfter, sealEntry, type Entry, type Place } from './format.ts'
 import { type OpenSegment } from './segments.ts'
 import { type ShardOffsets } from './state.ts'
@@ -26,21 +27,13 @@ const ZEROS = Buffer.alloc(BLOCK_BYTES)
 /** Gathers entries until it is written. They share one outcome. */
 export class Group {
   readonly entries: Pending[] = []
-  /** Settles when the group is on disk or lost. */
-  readonly durable: Promise<void>
-  resolve!: () => void
-  reject!: (error: Error) => void
+  /** Settled when the group is on disk or lost. */
+  readonly durable = new Outcome()
   /** With its header, without padding. */
   #length = GROUP_HEADER_BYTES
 
   constructor(first: Pending) {
     this.add(first)
-    this.durable = new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.reject = reject
-    })
-    // The producers may all have gone.
-    this.durable.catch(() => {})
   }
 
   get length(): number {

@@ -10,6 +10,7 @@ import { setBaseOffset, type BatchHeader } from '../../protocol/records/batch.ts
 import { sluiceError } from '../base/errors.ts'
 import { type Files } from '../base/files.ts'
 import { type Log } from '../base/log.ts'
+import { Outcome } from '../base/outcome.ts'
 import { Checkpoints, type Indexed } from './checkpoint.ts'
 import { encodeEnvelope, type Entry, type Place } from './format.ts'
 import { sequencedBatches, type SequencedBatch, type Stream, type TakenBatch } from './producer-states.ts'
@@ -37,8 +38,8 @@ export interface Write {
 export interface Appended {
   shard: number
   baseOffset: number
-  /** Resolves once the write is on disk, with `sync: interval` a bit earlier. Rejects with STORAGE_FAILED if it, or one before it, is not. */
-  durable: Promise<void>
+  /** Succeeds once the write is on disk, with `sync: interval` a bit earlier. Fails with STORAGE_FAILED if it, or one before it, is not. */
+  durable: Outcome
   /** True if the producer had sent it before, and this is the outcome of the first time. */
   isDuplicate: boolean
 }
@@ -238,7 +239,7 @@ export class Journal {
    * several are in flight.
    */
   append(write: Write): Appended | SequenceRefusal {
-    if (this.#closed) return { shard: write.shard, baseOffset: -1, durable: refused(stopping()), isDuplicate: false }
+    if (this.#closed) return { shard: write.shard, baseOffset: -1, durable: Outcome.of(stopping()), isDuplicate: false }
     const sequenced = sequencedBatches(write, write.batches)
     if (sequenced === undefined) return this.#take(write)
     const { stream, batch, followEachOther } = sequenced
@@ -387,12 +388,3 @@ function duplicateOf({ shard, baseOffset, durable }: TakenBatch): Appended {
 function stopping(): Error {
   return sluiceError('STORAGE_FAILED', { doing: 'stopping: the journal takes nothing any more' })
 }
-
-/** An outcome that nobody may be waiting for: its producer may have gone. */
-function refused(error: Error): Promise<void> {
-  const durable = Promise.reject<void>(error)
-  durable.catch(ignore)
-  return durable
-}
-
-function ignore(): void {}

@@ -10,6 +10,7 @@
  * are kept a day after the last batch, as Kafka keeps them.
  */
 import { type BatchHeader } from '../../protocol/records/batch.ts'
+import { Outcome } from '../base/outcome.ts'
 
 /** How many batches a client may have in flight and resend in any order: Kafka's own number. */
 const KEPT_BATCHES = 5
@@ -69,7 +70,7 @@ export interface TakenBatch {
   /** The entry it stands in; durable once the journal is durable beyond it. */
   entry: number
   /** Settles as the batch's first answer did. */
-  durable: Promise<void>
+  durable: Outcome
 }
 
 export type SequenceVerdict =
@@ -212,7 +213,7 @@ export class ProducerStates {
       const stream = { producerId, logstoreId, jsonTopic, partition }
       for (const [firstSequence, lastSequence, shard, baseOffset] of taken) {
         const count = sequenceDistance(firstSequence, lastSequence) + 1
-        this.take(stream, { epoch, firstSequence, count }, { shard, baseOffset, entry: -1, durable: alreadyDurable }, usedMs)
+        this.take(stream, { epoch, firstSequence, count }, { shard, baseOffset, entry: -1, durable: Outcome.success }, usedMs)
       }
       const state = this.#states.get(keyOf(stream))
       if (state !== undefined) state.isInDoubt = isInDoubt
@@ -264,7 +265,6 @@ export class ProducerStates {
   }
 }
 
-const alreadyDurable = Promise.resolve()
 
 /** Sequences run from 0 to 2^31 − 1 and then again from 0. */
 function sequenceAfter(sequence: number, steps: number): number {

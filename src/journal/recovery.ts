@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { sluiceError } from '../base/errors.ts'
 import { type Files } from '../base/files.ts'
 import { type Log } from '../base/log.ts'
+import { Outcome } from '../base/outcome.ts'
 import { type Checkpoint, type Checkpoints, type Indexed } from './checkpoint.ts'
 import { findMissingSegment, isTail, type Known } from './damage.ts'
 import { type DecodedEntry, type Place } from './format.ts'
@@ -175,6 +176,6 @@ export function addUp(state: JournalState, entry: DecodedEntry): void {
   state.receive(entry.receivedMs)
   const sequenced = sequencedBatches(entry, entry.batches)
   if (sequenced === undefined) return
-  const taken = { shard: entry.shard, baseOffset: entry.baseOffset, entry: -1, durable: Promise.resolve() }
+  const taken = { shard: entry.shard, baseOffset: entry.baseOffset, entry: -1, durable: Outcome.success }
   state.producers.take(sequenced.stream, sequenced.batch, taken, entry.receivedMs)
 }

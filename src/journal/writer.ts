@@ -11,6 +11,7 @@
 import { randomInt } from 'node:crypto'
 import { sluiceError } from '../base/errors.ts'
 import { type Log } from '../base/log.ts'
+import { type Outcome } from '../base/outcome.ts'
 import { FORMAT_VERSION, type Entry, type Place } from './format.ts'
 import { Group, sealGroup, type Pending } from './group.ts'
 import { type OpenSegment, type Segment, type SegmentFiles } from './segments.ts'
@@ -98,7 +99,7 @@ export class JournalWriter {
   }
 
   /** Has an entry written with the next group. Returns what tells that it is on disk, for all of that group. */
-  add(pending: Pending): Promise<void> {
+  add(pending: Pending): Outcome {
     let group = this.#waiting.at(-1)
     if (group === undefined || !group.add(pending)) {
       group = new Group(pending)
@@ -181,7 +182,7 @@ export class JournalWriter {
     return this.beginSegment()
   }
 
-  #acknowledge({ entries, resolve }: Group): void {
+  #acknowledge({ entries, durable }: Group): void {
     this.#writing = undefined
     this.#problem = undefined
     const { syncIntervalMs, onTaken } = this.#options
@@ -192,7 +193,7 @@ export class JournalWriter {
       this.#syncTimer ??= setTimeout(() => this.#syncInTime(), syncIntervalMs).unref()
     }
     for (const { entry } of entries) onTaken?.(entry)
-    resolve()
+    durable.settle()
   }
 
   #markDurable(end: Place, entries: readonly Pick<Pending, 'offsets' | 'nextOffset'>[]): void {
@@ -255,6 +256,6 @@ export class JournalWriter {
       // Begun before anything is refused: a crash from now on does not bring it back beside its retry, if the disk lets us.
       await Promise.allSettled([open.file.close(), this.beginSegment()])
     }
-    for (const { reject } of lost) reject(error)
+    for (const { durable } of lost) durable.settle(error)
   }
 }

@@ -17,7 +17,8 @@ import { Reader } from '../../protocol/reader.ts'
 import { SluiceError } from '../base/errors.ts'
 import { countReceived } from '../base/garbage.ts'
 import { type Log } from '../base/log.ts'
-import { plainAddress } from '../base/networks.ts'
+import { peerOf, plainAddress } from '../base/networks.ts'
+import { whenAllSettled } from '../base/outcome.ts'
 import { type Limits } from '../config/limits.ts'
 import { AnswerQueue, type Slot } from './answer-queue.ts'
 import { type Dispatcher } from './dispatcher.ts'
@@ -39,11 +40,6 @@ export interface ConnectionOptions {
   shares: Shares
   wireDump: WireDump
   log: Log
-}
-
-/** A client as the log names it: address and port. */
-export function peerOf(socket: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string {
-  return `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? ''}`
 }
 
 /** How long a connection that is being closed may take to send what it owes, and then to be read to its end. */
@@ -258,11 +254,11 @@ export class Connection {
     const { minVersion, maxVersion } = handler.request
     if (!handler.request.isDeclared(header.apiVersion)) {
       // Who asks for the versions in one that is not known is told in the oldest, which everybody reads (KIP-511).
-      if (header.apiKey === ApiKey.ApiVersions)
-        return this.#answer(
-          header,
-          encodeResponse(apiVersionsResponse, 0, header.correlationId, unsupportedApiVersions(dispatcher.ranges)),
-        )
+      if (header.apiKey === ApiKey.ApiVersions) {
+        const response = unsupportedApiVersions(dispatcher.ranges)
+        this.#fill(this.#open(header), encodeResponse(apiVersionsResponse, 0, header.correlationId, response))
+        return this.#flushSoon()
+      }
       return this.close(
         `it sent ${apiName(header.apiKey)} version ${header.apiVersion}, supported are ${minVersion} to ${maxVersion}`,
       )
@@ -291,12 +287,16 @@ export class Connection {
       if (thenClose !== undefined) this.close(thenClose)
       else if (session.isRevoked) this.close('its access key is gone')
     }
-    if (answer instanceof Promise) return void this.#await(slot, answer, encode, handler.blocks === true)
+    if (answer instanceof Promise) void this.#await(slot, answer, encode, handler.blocks === true)
+    else if ('outcomes' in answer) whenAllSettled(answer.outcomes, () => this.#complete(slot, () => encode(answer.make())))
+    else this.#complete(slot, () => encode(answer))
+  }
+
+  #complete(slot: Slot, fill: () => void): void {
     try {
-      encode(answer)
+      fill()
     } catch (error) {
-      this.#holdings.finish(this.#answers.drop(slot))
-      throw error
+      this.#abandon(slot, error)
     }
     this.#flushSoon()
   }
@@ -322,16 +322,16 @@ export class Connection {
     try {
       take(await answer)
     } catch (error) {
-      this.#holdings.finish(this.#answers.drop(slot))
-      this.#fail(error)
+      this.#abandon(slot, error)
     }
     if (blocks) this.#isBlocked = false
     this.#flushSoon()
   }
 
-  #answer(header: RequestHeader, frame: Buffer): void {
-    this.#fill(this.#open(header), frame)
-    this.#flushSoon()
+  /** Ends the connection for a request that cannot be answered. */
+  #abandon(slot: Slot, error: unknown): void {
+    this.#holdings.finish(this.#answers.drop(slot))
+    this.#fail(error)
   }
 
   /** Sets the limits of what the session has become. */

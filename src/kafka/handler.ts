@@ -2,6 +2,7 @@
  * What a handler of one Kafka API is, and what it is told of the request it answers.
  */
 import { type Message } from '../../protocol/message.ts'
+import { type Outcome } from '../base/outcome.ts'
 import { type Principal } from '../catalog/authorizer.ts'
 import { type Pace } from './pace.ts'
 import { type RefusedStreams } from './refused-streams.ts'
@@ -42,15 +43,21 @@ export interface Answer<Response> {
   thenClose?: string
 }
 
+/** An answer that can be made once it is known what has become of all of these. */
+export interface LaterAnswer<Response> {
+  readonly outcomes: readonly Outcome[]
+  readonly make: () => Answer<Response>
+}
+
 /**
- * Answers the requests of one API. What fixes an order must happen before `handle` returns; the promise it may return is only
- * waited for. A handler that `blocks` is waited for before the next request of the connection is looked at.
+ * Answers the requests of one API. What fixes an order must happen before `handle` returns; what it may return instead of an answer is
+ * only waited for. A handler that `blocks` is waited for before the next request of the connection is looked at.
  */
 export interface Handler<Request, Response> {
   request: Message<Request, never>
   response: Message<unknown, Response>
   blocks?: boolean
-  handle(request: Request, call: Call): Answer<Response> | Promise<Answer<Response>>
+  handle(request: Request, call: Call): Answer<Response> | LaterAnswer<Response> | Promise<Answer<Response>>
 }
 
 /** A handler of whatever API: the dispatcher finds the one whose types fit by the number of the API. */

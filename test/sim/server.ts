@@ -7,6 +7,7 @@ import { Chunks } from '../../protocol/chunks.ts'
 import { type ProduceRequest } from '../../protocol/messages/produce.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { type Files } from '../../src/base/files.ts'
+import { whenAllSettled } from '../../src/base/outcome.ts'
 import { Authorizer, type Principal } from '../../src/catalog/authorizer.ts'
 import { openCatalog, type Catalog } from '../../src/catalog/catalog.ts'
 import { Indexer } from '../../src/indexing/indexer.ts'
@@ -148,7 +149,9 @@ export class SimulatedServer {
     const advertised = { host: 'simulation', port: 10012 }
     const call: Call = { version: 9, clientId: batch.id, session, source: '10.0.0.1', advertised, ...side }
     return this.process.call(async () => {
-      const { response } = await this.#produce.handle(request, call)
+      const { outcomes, make } = this.#produce.handle(request, call)
+      await new Promise<void>(resolve => whenAllSettled(outcomes, resolve))
+      const { response } = make()
       const { errorCode, baseOffset } = response!.responses[0]!.partitionResponses[0]!
       return { errorCode, baseOffset, logstoreId }
     })

@@ -22,6 +22,7 @@ import { BATCH_HEADER_BYTES, readBatchHeader, type BatchHeader } from '../../../
 import { checkBatches, type BatchRefusal } from '../../../protocol/records/check-batches.ts'
 import { conversionBudget, type ConversionBudget } from '../../../protocol/records/message-set.ts'
 import { type Log } from '../../base/log.ts'
+import { type Outcome } from '../../base/outcome.ts'
 import { isOverload, LONGEST_SLOW_MS, type Ingest, type WriteRefusal } from '../../ingest/ingest.ts'
 import { principalOf, type Answer, type Call, type Handler } from '../handler.ts'
 import { type RefusalLog } from '../refusal-log.ts'
@@ -31,10 +32,16 @@ type PartitionData = ProduceRequest['topicData'][number]['partitionData'][number
 type PartitionResponse = ProduceResponseInput['responses'][number]['partitionResponses'][number]
 
 /** What becomes of what was sent for one partition. */
-interface Outcome {
+interface PartitionAnswer {
   response: PartitionResponse
-  /** Of what was taken: rejects if it could not be stored, whatever the response says. */
-  durable?: Promise<void>
+  /** Of what was taken: fails if it could not be stored, whatever the response says. */
+  durable?: Outcome
+}
+
+/** What becomes of what was sent for one topic. */
+interface TopicAnswer {
+  name: string
+  partitions: PartitionAnswer[]
 }
 
 const ACKS = [-1, 0, 1]
@@ -47,16 +54,16 @@ export interface ProduceOptions {
   onRefused: (errorCode: number) => void
 }
 
-export function produceHandler(options: ProduceOptions): Handler<ProduceRequest, ProduceResponseInput> {
+export function produceHandler(options: ProduceOptions) {
   const { ingest, refusalLog, log, onRefused } = options
 
-  function refuseAll(request: ProduceRequest): BatchRefusal | undefined {
-    if (request.transactionalId !== null && request.transactionalId !== '')
+  function refuseAll(transactionalId: string | null, acks: number): BatchRefusal | undefined {
+    if (transactionalId !== null && transactionalId !== '')
       return {
         errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         message: 'transactions are not supported: set no transactional.id',
       }
-    if (!ACKS.includes(request.acks))
+    if (!ACKS.includes(acks))
       return { errorCode: ErrorCode.INVALID_REQUIRED_ACKS, message: 'acks must be 0, 1 or -1 (all)' }
     return undefined
   }
@@ -81,7 +88,7 @@ export function produceHandler(options: ProduceOptions): Handler<ProduceRequest,
     { index, records: received }: PartitionData,
     call: Call,
     { budget, isAnswered }: { budget: ConversionBudget; isAnswered: boolean },
-  ): Outcome {
+  ): PartitionAnswer {
     const { source, clientId, refusedStreams, pace, session } = call
     const principal = principalOf(call)
     if (pace.isRefusing) return { response: refuse(topic, { index, records: received }, call, behindRefused) }
@@ -104,26 +111,17 @@ export function produceHandler(options: ProduceOptions): Handler<ProduceRequest,
     return { response: stored(index, outcome.baseOffset), durable: outcome.durable }
   }
 
-  /** The answer once every partition has its own; none for acks = 0, where the end of the connection tells of a failure. */
-  async function answer(
-    { acks }: ProduceRequest,
-    topics: { name: string; outcomes: Outcome[] }[],
-    { source, pace }: Call,
-  ): Promise<Answer<ProduceResponseInput>> {
-    const throttleTimeMs = pace.waitMs
-    const responses: ProduceResponseInput['responses'][number][] = []
+  /** The answer once it is known what has become of each; none for acks = 0, where the end of the connection tells of a failure. */
+  function answer(
+    acks: number,
+    topics: readonly TopicAnswer[],
+    { source, throttleTimeMs }: { source: string; throttleTimeMs: number },
+  ): Answer<ProduceResponseInput> {
     let problem: string | undefined
-    for (const { name, outcomes } of topics) {
-      const partitionResponses: PartitionResponse[] = []
-      for (const outcome of outcomes) {
-        let { response } = outcome
-        try {
-          await outcome.durable
-        } catch {
-          response = refused(response.index, ErrorCode.KAFKA_STORAGE_ERROR, 'the disk failed; send it again')
-        }
-        partitionResponses.push(response)
-        const { errorCode, errorMessage } = response
+    const responses: ProduceResponseInput['responses'][number][] = []
+    for (const { name, partitions } of topics) {
+      const partitionResponses = partitions.map(responseTo)
+      for (const { errorCode, errorMessage } of partitionResponses) {
         if (errorCode === ErrorCode.NONE) continue
         onRefused(errorCode)
         problem ??= `topic ${JSON.stringify(name)}: ${errorMessage}`
@@ -139,19 +137,24 @@ export function produceHandler(options: ProduceOptions): Handler<ProduceRequest,
   return {
     request: produceRequest,
     response: produceResponse,
-    handle(request, call) {
-      const refusal = refuseAll(request)
-      const terms = { budget: conversionBudget(), isAnswered: request.acks !== 0 }
+    handle({ acks, topicData, transactionalId }, call) {
+      const refusal = refuseAll(transactionalId, acks)
+      const terms = { budget: conversionBudget(), isAnswered: acks !== 0 }
       ingest.countRequest(principalOf(call))
-      const topics = request.topicData.map(({ name, partitionData }) => ({
+      const outcomes: Outcome[] = []
+      const topics = topicData.map(({ name, partitionData }) => ({
         name,
-        outcomes: partitionData.map(data =>
-          refusal === undefined ? take(name, data, call, terms) : { response: refuse(name, data, call, refusal) },
-        ),
+        partitions: partitionData.map((data): PartitionAnswer => {
+          if (refusal !== undefined) return { response: refuse(name, data, call, refusal) }
+          const taken = take(name, data, call, terms)
+          if (taken.durable !== undefined) outcomes.push(taken.durable)
+          return taken
+        }),
       }))
-      return answer(request, topics, call)
+      const circumstances = { source: call.source, throttleTimeMs: call.pace.waitMs }
+      return { outcomes, make: () => answer(acks, topics, circumstances) }
     },
-  }
+  } satisfies Handler<ProduceRequest, ProduceResponseInput>
 }
 
 const behindRefused: BatchRefusal = {
@@ -182,6 +185,12 @@ function stored(index: number, baseOffset: number): PartitionResponse {
     recordErrors: [],
     errorMessage: null,
   }
+}
+
+/** The response now that it is known whether the disk has taken it. */
+function responseTo({ response, durable }: PartitionAnswer): PartitionResponse {
+  if (durable?.error === undefined) return response
+  return refused(response.index, ErrorCode.KAFKA_STORAGE_ERROR, 'the disk failed; send it again')
 }
 
 /** Where one record is the reason, its own error names it (KIP-467); Java tells the user of the others that they were beside it. */

@@ -178,6 +178,6 @@ export function startIndexer(
 
 /** Writes a log to a logstore, and lets the indexer read it. */
 export async function send(journal: Journal, indexer: Indexer, logstoreId: string, ...values: string[]): Promise<void> {
-  await take(journal, { logstoreId, values }).durable
+  await take(journal, { logstoreId, values }).durable.promise
   indexer.advance(journal.readLimit)
 }

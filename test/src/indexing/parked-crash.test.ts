@@ -80,7 +80,7 @@ class World {
     const value = `log ${this.sent.length} ${'x'.repeat(this.random.pick([10, 1000, 5000]))}`
     const sent = { logstoreId, value, isAcknowledged: false }
     this.sent.push(sent)
-    take(journal, { logstoreId, values: [value], shard: this.random.below(2) }).durable.then(
+    take(journal, { logstoreId, values: [value], shard: this.random.below(2) }).durable.promise.then(
       () => (sent.isAcknowledged = true),
       () => {},
     )

@@ -264,7 +264,7 @@ describe('a logstore whose table cannot be written', () => {
     }
     running = startIndexer(files, journal, store)
     for (let log = 0; log < 30; log++) take(journal, { values: Array.from({ length: 5000 }, () => 'x') })
-    await take(journal, { values: ['last'] }).durable
+    await take(journal, { values: ['last'] }).durable.promise
     running.indexer.advance(journal.readLimit)
     await pass(60_000)
     assert.deepEqual(partPaths(), [])

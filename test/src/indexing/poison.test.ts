@@ -14,7 +14,7 @@ describe('logs that their table refuses', () => {
   /** Logs in entries of three, in two shards by turns. */
   async function fill(journal: Journal): Promise<void> {
     for (let log = 0; log < LOGS.length; log += 3)
-      await take(journal, { shard: (log / 3) % 2, values: LOGS.slice(log, log + 3) }).durable
+      await take(journal, { shard: (log / 3) % 2, values: LOGS.slice(log, log + 3) }).durable.promise
   }
 
   it('come to the same whichever insert ends the indexer', async () => {

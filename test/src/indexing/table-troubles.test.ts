@@ -67,7 +67,7 @@ describe('a table that is written while', function () {
     const journal = await openJournal(files, { now: () => nowMs })
     for (const { receivedMs, values } of arrivals) {
       nowMs = receivedMs ?? nowMs
-      await take(journal, { values }).durable
+      await take(journal, { values }).durable.promise
     }
     const entries = await readAll(files, journal)
     await journal.close()

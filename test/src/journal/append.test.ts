@@ -124,7 +124,7 @@ describe('a journal', () => {
     await turns(3)
     appended.push(...Array.from({ length: 100 }, (_, index) => take(journal, { clientId: `b${index}` })))
     release()
-    await Promise.all(appended.map(({ durable }) => durable))
+    await Promise.all(appended.map(({ durable }) => durable.promise))
     assert.equal(writes.length, 2)
     assert.deepEqual(
       appended.map(({ baseOffset }) => baseOffset),
@@ -140,7 +140,7 @@ describe('a journal', () => {
     faultOnce(files, isGroupWrite, { hang: true })
     let isSettled = false
     const settle = (): void => void (isSettled = true)
-    take(journal).durable.then(settle, settle)
+    take(journal).durable.promise.then(settle, settle)
     await turns(20)
     assert.equal(isSettled, false)
     assert.equal(journal.nextOffset(NGINX, 0), 0)
@@ -204,7 +204,7 @@ describe('a journal', () => {
     const journal = await openJournal(files, { segmentBytes: 2 ** 26 })
     const bytes = batchOf(['x'.repeat(3 * 2 ** 18)])
     const appended = Array.from({ length: 5 }, () => take(journal, { bytes }))
-    await Promise.all(appended.map(({ durable }) => durable))
+    await Promise.all(appended.map(({ durable }) => durable.promise))
     const groups = await readGroups(files, journal.readLimit)
     assert.deepEqual(
       groups.map(({ entries }) => entries.length),
@@ -231,10 +231,10 @@ describe('a journal', () => {
     const before = take(journal, { clientId: 'before' })
     const closed = journal.close()
     const behind = take(journal, { clientId: 'behind', producer: { producerId: 1, producerEpoch: 0, baseSequence: 0 } })
-    await before.durable
-    await assert.rejects(behind.durable, { code: 'STORAGE_FAILED' })
+    await before.durable.promise
+    await assert.rejects(behind.durable.promise, { code: 'STORAGE_FAILED' })
     await closed
-    await assert.rejects(take(journal).durable, { code: 'STORAGE_FAILED' })
+    await assert.rejects(take(journal).durable.promise, { code: 'STORAGE_FAILED' })
     assert.equal(files.openFiles, 0)
     const { operations } = files
     await turns(20)

@@ -172,7 +172,7 @@ describe('the checkpoints of a journal', () => {
       const durable: Promise<void>[] = []
       const checkpoints: Promise<void>[] = []
       for (let index = 0; index < 60; index++) {
-        durable.push(take(journal, { values: ['x'.repeat(1500)], producer: producer(index) }).durable)
+        durable.push(take(journal, { values: ['x'.repeat(1500)], producer: producer(index) }).durable.promise)
         if (index % 7 === seed % 7) checkpoints.push(journal.checkpoint())
         await turns((index + seed) % 4)
       }

@@ -142,7 +142,7 @@ class World {
     isOver: () => boolean,
     settled = (_: boolean): void => {},
   ): void {
-    durable.then(
+    durable.promise.then(
       () => {
         const known = this.acknowledged.get(id)
         if (known !== undefined) assert.deepEqual({ shard, baseOffset }, known)
@@ -353,7 +353,7 @@ describe('a journal that crashes', () => {
       const next = await openJournal(killed)
       const outcome = next.append(writeOf(write))
       assert(typeof outcome !== 'string')
-      await outcome.durable
+      await outcome.durable.promise
       const after = killed.cutPower()
       assert.deepEqual(await clientIds(after, await openJournal(after)), ['open'])
     }
@@ -375,7 +375,7 @@ describe('a journal that crashes', () => {
     const next = await openJournal(killed)
     const outcome = next.append(writeOf({ clientId: 'open', producer }))
     assert(typeof outcome !== 'string')
-    await outcome.durable
+    await outcome.durable.promise
     for (let seed = 0; seed < 10; seed++) {
       const after = killed.copy().cutPower()
       assert.deepEqual(await clientIds(after, await openJournal(after)), ['open'])

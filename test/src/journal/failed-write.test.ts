@@ -43,8 +43,8 @@ describe('a write that fails', () => {
       const lost = take(journal, { clientId: 'lost', values: ['x'.repeat(9000), 'd'] })
       const other = take(journal, { clientId: 'lost too', logstoreId: MYSQL })
       assert.equal(lost.baseOffset, 2)
-      await assert.rejects(lost.durable, failed)
-      await assert.rejects(other.durable, failed)
+      await assert.rejects(lost.durable.promise, failed)
+      await assert.rejects(other.durable.promise, failed)
       assert.match(journal.problem ?? '', /could not be written/)
       assert.equal(journal.nextOffset(NGINX, 0), 2)
       const refused = files.copy().cutPower()
@@ -68,10 +68,10 @@ describe('a write that fails', () => {
     const second = take(journal, { clientId: 'second' })
     faultOnce(files, isGroupWrite, { fail: 'EIO' })
     release()
-    await first.durable
+    await first.durable.promise
     const third = take(journal, { clientId: 'third' })
-    await assert.rejects(second.durable, failed)
-    await assert.rejects(third.durable, failed)
+    await assert.rejects(second.durable.promise, failed)
+    await assert.rejects(third.durable.promise, failed)
     assert.deepEqual([first.baseOffset, second.baseOffset, third.baseOffset], [0, 1, 2])
     assert.equal((await store(journal, { clientId: 'fourth' })).baseOffset, 1)
     assert.deepEqual(await clientIds(files, journal), ['first', 'fourth'])
@@ -84,7 +84,7 @@ describe('a write that fails', () => {
     const { position } = journal.readLimit
     const before = files.peek(segmentPath(DIRECTORY, 1))
     faultOnce(files, isGroupWrite, { fail: 'EIO', reached: 'none' })
-    await assert.rejects(take(journal, { clientId: 'lost' }).durable, failed)
+    await assert.rejects(take(journal, { clientId: 'lost' }).durable.promise, failed)
     const failedFile = files.peek(segmentPath(DIRECTORY, 1))
     for (let index = 0; index < 3; index++) await store(journal)
     const segments = await listSegments(files, DIRECTORY)
@@ -110,9 +110,9 @@ describe('a write that fails', () => {
     const r2 = take(journal, { clientId: 'r2', producer: sequence(2) })
     const again = take(journal, { clientId: 'r1', producer: sequence(1) })
     assert.equal(again.isDuplicate, true)
-    await assert.rejects(r1.durable, failed)
-    await assert.rejects(r2.durable, failed)
-    await assert.rejects(again.durable, failed)
+    await assert.rejects(r1.durable.promise, failed)
+    await assert.rejects(r2.durable.promise, failed)
+    await assert.rejects(again.durable.promise, failed)
     assert.equal(journal.append(writeOf({ producer: sequence(2) })), 'OUT_OF_ORDER_SEQUENCE')
     const retried = await store(journal, { clientId: 'r1', producer: sequence(1) })
     assert.deepEqual([retried.baseOffset, retried.isDuplicate], [1, false])
@@ -128,7 +128,7 @@ describe('a write that fails', () => {
     const files = newFiles()
     const journal = await openJournal(files)
     faultOnce(files, isGroupWrite, { fail: 'EIO' })
-    await assert.rejects(take(journal, { producer: sequence(40) }).durable, failed)
+    await assert.rejects(take(journal, { producer: sequence(40) }).durable.promise, failed)
     assert.equal(journal.append(writeOf({ producer: sequence(41) })), 'OUT_OF_ORDER_SEQUENCE')
     journal.refuse(stream, { epoch: 0, firstSequence: 41, count: 1 })
     assert.equal((await store(journal, { producer: sequence(40) })).isDuplicate, false)
@@ -157,7 +157,7 @@ describe('a write that fails', () => {
       for (let attempt = 0; attempt < 4; attempt++) {
         const { durable, baseOffset } = take(journal, { clientId: `lost${attempt}`, producer: sequence(5) })
         assert.equal(baseOffset, 1)
-        await assert.rejects(durable, failed, name)
+        await assert.rejects(durable.promise, failed, name)
         await turns(20)
       }
       files.intercept = () => undefined
@@ -220,7 +220,7 @@ describe('a write that fails', () => {
     const outcomes = Array.from({ length: 40 }, () => undefined as boolean | undefined)
     for (let index = 0; index < 40; index++) {
       const { durable } = take(journal, { clientId: `w${index}` })
-      durable.then(
+      durable.promise.then(
         () => (outcomes[index] = true),
         () => (outcomes[index] = false),
       )

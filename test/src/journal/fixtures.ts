@@ -87,7 +87,7 @@ export function take(journal: Journal, input: WriteInput = {}): Appended {
 /** Appends and waits until it is on disk: a group of its own. */
 export async function store(journal: Journal, input: WriteInput = {}): Promise<Appended> {
   const appended = take(journal, input)
-  await appended.durable
+  await appended.durable.promise
   return appended
 }
 

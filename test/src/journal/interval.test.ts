@@ -101,7 +101,7 @@ describe('a journal with sync: interval', () => {
     await store(journal, { clientId: 'a' })
     faultOnce(files, ({ kind, path }) => kind === 'write' && /\d{16}\.segment$/.test(path), { fail: 'EIO' })
     const failing = take(journal, { clientId: 'b' })
-    await assert.rejects(failing.durable, { code: 'STORAGE_FAILED' })
+    await assert.rejects(failing.durable.promise, { code: 'STORAGE_FAILED' })
     await turns(20)
     assert.equal(journal.durableEntries, 1)
     await assertKept(files, ['a'])

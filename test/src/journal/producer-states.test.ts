@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type BatchInput } from '../../../protocol/records/build-batch.ts'
+import { Outcome } from '../../../src/base/outcome.ts'
 import { ProducerStates, sequencedBatches, type SequencedBatch, type Stream } from '../../../src/journal/producer-states.ts'
 import { Chunks } from '../../../protocol/chunks.ts'
 import { type BatchHeader } from '../../../protocol/records/batch.ts'
@@ -43,7 +44,7 @@ class Taker {
   }
   take(one: SequencedBatch, nowMs = 0, of = stream, entry = one.firstSequence): void {
     assert.equal(this.verdict(one, of), 'next')
-    this.states.take(of, one, { shard: 0, baseOffset: one.firstSequence, entry, durable: Promise.resolve() }, nowMs)
+    this.states.take(of, one, { shard: 0, baseOffset: one.firstSequence, entry, durable: Outcome.success }, nowMs)
   }
   verdict(one: SequencedBatch, of = stream): string {
     return this.states.judge(of, one).kind
@@ -84,10 +85,10 @@ describe('the state of a producer', () => {
       const again = take(journal, { producer: sequence(0) })
       assert.deepEqual([again.isDuplicate, again.baseOffset], [true, first.baseOffset])
       assert.equal(again.durable, first.durable)
-      if (fails) await assert.rejects(again.durable, { code: 'STORAGE_FAILED' })
+      if (fails) await assert.rejects(again.durable.promise, { code: 'STORAGE_FAILED' })
       else {
         release()
-        await again.durable
+        await again.durable.promise
       }
       assert.equal((await readAll(files, journal)).length, fails ? 0 : 1)
     }
@@ -176,7 +177,7 @@ describe('the state of a producer', () => {
         if (becomes === 'refused') journal.refuse(stream, batch(0, 1, 4))
         // The header of the next segment is written after this, and says what is known.
         const lost = take(journal, { clientId: 'lost', producer: becomes === 'lost' ? sequence(0, 4) : {} })
-        await assert.rejects(lost.durable)
+        await assert.rejects(lost.durable.promise)
       }
       const next = await openJournal(files.cutPower())
       assert.equal(take(next, { producer: sequence(0, 3) }).isDuplicate, true, becomes)
@@ -209,7 +210,7 @@ describe('the state of a producer', () => {
       for (let index = 3; index < 8; index++) {
         const { isDuplicate, baseOffset, shard, durable } = take(again, { producer: sequence(index) })
         assert.deepEqual([isDuplicate, baseOffset, shard], [true, Math.floor(index / 2), index % 2], way)
-        await durable
+        await durable.promise
       }
       assert.equal(again.append(writeOf({ producer: sequence(1) })), 'OUT_OF_ORDER_SEQUENCE')
       assert.equal(again.append(writeOf({ producer: sequence(9) })), 'OUT_OF_ORDER_SEQUENCE')

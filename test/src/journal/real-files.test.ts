@@ -47,7 +47,7 @@ describe('a journal on real files', () => {
     let from = BEGINNING
     const read: string[] = []
     for (let index = 0; index < 60; index++) {
-      await take(journal, { clientId: `w${index}`, values: ['x'.repeat(20_000)], pieceBytes: 1000 }).durable
+      await take(journal, { clientId: `w${index}`, values: ['x'.repeat(20_000)], pieceBytes: 1000 }).durable.promise
       if (index % 6 !== 5) continue
       const { ids, reader } = await readIds(directory, journal, from)
       read.push(...ids)
@@ -71,7 +71,7 @@ describe('a journal on real files', () => {
     const directory = join(parent, 'journal')
     const journal = await open(directory)
     const appended = Array.from({ length: 3000 }, (_, index) => take(journal, { clientId: `w${index}`, pieceBytes: 50 }))
-    await Promise.all(appended.map(({ durable }) => durable))
+    await Promise.all(appended.map(({ durable }) => durable.promise))
     await journal.close()
     const again = await open(directory)
     const { ids } = await readIds(directory, again)

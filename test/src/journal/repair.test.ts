@@ -88,7 +88,7 @@ class Scene {
     const sequence = this.sentTo(logstoreId).length
     const { baseOffset: offset, durable } = take(journal, { logstoreId, shard, ...writeFrom(value, sequence) })
     this.sent.push({ number, logstoreId, shard, offset, value, sequence })
-    return durable
+    return durable.promise
   }
 
   sentTo(logstoreId: string): Sent[] {
