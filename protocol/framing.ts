@@ -113,21 +113,26 @@ export class FrameReader {
 
   /** To be called only if that many bytes are held. */
   #take(length: number): Chunks {
-    const taken: Buffer[] = []
-    for (let left = length; left > 0;) {
-      const piece = this.#pieces[this.#first]!
-      const end = Math.min(piece.length, this.#consumed + left)
-      taken.push(piece.subarray(this.#consumed, end))
-      left -= end - this.#consumed
-      this.#consumed = end
-      if (end === piece.length) {
-        this.#first++
-        this.#consumed = 0
-      }
-    }
+    if (length === 0) return Chunks.empty
+    let view = this.#takeOfPiece(length)
+    const taken = [view]
+    for (let left = length - view.length; left > 0; left -= view.length) taken.push((view = this.#takeOfPiece(left)))
     this.#bufferedBytes -= length
     this.#dropTaken()
     return new Chunks(taken, length)
+  }
+
+  /** What the first piece has of the next `length` bytes. */
+  #takeOfPiece(length: number): Buffer {
+    const piece = this.#pieces[this.#first]!
+    const start = this.#consumed
+    const end = Math.min(piece.length, start + length)
+    this.#consumed = end
+    if (end === piece.length) {
+      this.#first++
+      this.#consumed = 0
+    }
+    return piece.subarray(start, end)
   }
 
   /** Forgets pieces that are taken; not each time, since moving the others up for every frame would be quadratic. */
@@ -138,7 +143,8 @@ export class FrameReader {
       this.#lastPieceStart = undefined
     }
     if (2 * this.#first < this.#pieces.length) return
-    this.#pieces.splice(0, this.#first)
+    if (this.#first === this.#pieces.length) this.#pieces.length = 0
+    else this.#pieces.splice(0, this.#first)
     this.#first = 0
   }
 

@@ -227,6 +227,7 @@ export class Reader {
   /** The next `length` bytes without looking at them, never copied. */
   chunks(length: number): Chunks {
     if (length === 0) return Chunks.empty
+    if (this.#at + length <= this.#piece.length) return new Chunks([this.raw(length)], length)
     const pieces: Buffer[] = []
     this.#consume(length, view => pieces.push(view))
     return new Chunks(pieces, length)

@@ -248,8 +248,9 @@ function readArray(reader: Reader, isNullable: boolean, minElementBytes: number,
   const length = reader.arrayLength(minElementBytes)
   if (length < 0 && isNullable) return null
   if (length < 0) throw reader.error('null where null is not allowed')
-  const values: unknown[] = []
-  for (let index = 0; index < length; index++) values.push(read(reader))
+  // Mostly there is one, and an array that is made with it is as small as it can be.
+  const values = length > 0 ? [read(reader)] : []
+  for (let index = 1; index < length; index++) values.push(read(reader))
   return values
 }
 

@@ -44,7 +44,10 @@ export class AnswerQueue {
   /** Takes out the answers that are ready and have none before them. */
   takeReady(): Slot[] {
     let ready = 0
-    while (this.#slots[ready]?.frame !== undefined) ready++
-    return this.#slots.splice(0, ready)
+    while (ready < this.#slots.length && this.#slots[ready]!.frame !== undefined) ready++
+    if (ready < this.#slots.length) return this.#slots.splice(0, ready)
+    const slots = this.#slots
+    this.#slots = []
+    return slots
   }
 }
