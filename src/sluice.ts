@@ -301,6 +301,7 @@ async function start(config: Config, log: Log, journalFiles: Files, stops: Stops
     reserveBytes: config.journal.reserveBytes,
     parkedBytes: logstoreId => progress.parkedBytesOf(logstoreId),
     maxParkedBytes: config.journal.parkedBytes,
+    log,
   })
   const projectQuotas = new Map(config.quotas.projects.map(quota => [quota.project, quota]))
   const quotas = new Quotas({ quotaOf: project => projectQuotas.get(project) ?? config.quotas })

@@ -6,6 +6,7 @@
  *
  * Nothing is asked of the disk while a producer waits: its free space is looked at once in a while.
  */
+import { type Log } from '../base/log.ts'
 import { formatBytes } from '../config/units.ts'
 
 export interface RoomOptions {
@@ -18,13 +19,18 @@ export interface RoomOptions {
   /** The bytes of a logstore that are parked. */
   parkedBytes: (logstoreId: string) => number
   maxParkedBytes: number
+  log: Log
 }
 
 /** From this fill on producers are slowed down, so that the last of the room lasts. */
 const SLOW_FROM = 0.75
+/** What comes and goes is told at most this often. */
+const SILENCE_MS = 10_000
 
 export class Room {
   readonly #options: RoomOptions
+  /** What the log was told last: whether there is no room for anybody, and when that was. */
+  #told = { isFull: false, atMs: -Infinity }
 
   constructor(options: RoomOptions) {
     this.#options = options
@@ -38,14 +44,29 @@ export class Room {
 
   /** Why nothing more can be taken, for this logstore or for any; undefined if there is room. */
   problem(logstoreId?: string): string | undefined {
-    const { maxJournalBytes, reserveBytes, maxParkedBytes } = this.#options
+    const problem = this.#commonProblem()
+    if ((problem !== undefined) !== this.#told.isFull) this.#tell(problem)
+    if (problem !== undefined || logstoreId === undefined || this.#parkedFill(logstoreId) < 1) return problem
+    const { maxParkedBytes } = this.#options
+    return `the table of the logstore cannot be written, and journal.parkedBytes (${formatBytes(maxParkedBytes)}) of its logs wait`
+  }
+
+  #commonProblem(): string | undefined {
+    const { maxJournalBytes, reserveBytes } = this.#options
     if (this.#journalFill >= 1)
       return `the journal has reached journal.maxBytes (${formatBytes(maxJournalBytes)}), since the store does not keep up`
     if (this.#diskFill >= 1)
       return `the disk has no more than journal.reserveBytes (${formatBytes(reserveBytes)}) left, which the store needs to go on`
-    if (logstoreId !== undefined && this.#parkedFill(logstoreId) >= 1)
-      return `the table of the logstore cannot be written, and journal.parkedBytes (${formatBytes(maxParkedBytes)}) of its logs wait`
     return undefined
+  }
+
+  #tell(problem: string | undefined): void {
+    const atMs = performance.now()
+    if (atMs - this.#told.atMs < SILENCE_MS) return
+    this.#told = { isFull: problem !== undefined, atMs }
+    const { log } = this.#options
+    if (problem === undefined) log.info('there is room again, producers are not refused any more')
+    else log.warn({ problem }, 'producers are refused until there is room: they send it again')
   }
 
   get #journalFill(): number {

@@ -89,6 +89,7 @@ export class SimulatedServer {
       reserveBytes: 0,
       parkedBytes: () => 0,
       maxParkedBytes: Infinity,
+      log: silentLog,
     })
     const quotas = new Quotas({ quotaOf: () => ({}) })
     const ingest = new Ingest({ authorizer, balancer: this.#balancer, journal, room, quotas })

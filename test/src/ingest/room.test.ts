@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict'
+import { install } from '@sinonjs/fake-timers'
+import { silentLog, type Log } from '../../../src/base/log.ts'
 import { Room, type RoomOptions } from '../../../src/ingest/room.ts'
 
 const GiB = 2 ** 30
 
-function roomWith(facts: { journal?: number; free?: number | undefined; parked?: number; reserve?: number }): Room {
+interface Facts {
+  journal?: number
+  free?: number | undefined
+  parked?: number
+  reserve?: number
+}
+
+function roomWith(facts: Facts, log = silentLog): Room {
   const options: RoomOptions = {
     journalBytes: () => facts.journal ?? 0,
     maxJournalBytes: 10 * GiB,
@@ -11,6 +20,7 @@ function roomWith(facts: { journal?: number; free?: number | undefined; parked?:
     reserveBytes: facts.reserve ?? GiB,
     parkedBytes: logstoreId => (logstoreId === 'broken' ? (facts.parked ?? 0) : 0),
     maxParkedBytes: GiB,
+    log,
   }
   return new Room(options)
 }
@@ -51,5 +61,34 @@ describe('the room for logs', () => {
     assert.match(room.problem('broken') ?? '', /journal\.parkedBytes \(1 GiB\)/)
     assert.equal(room.problem('nginx'), undefined)
     assert.equal(room.problem(), undefined)
+  })
+
+  it('is told to the log when it ends and when it is back, once in ten seconds', () => {
+    const clock = install({ toFake: ['performance'] })
+    try {
+      const lines: string[] = []
+      const warn = ({ problem }: { problem: string }, message: string): unknown => lines.push(`${message}: ${problem}`)
+      const info = (message: string): unknown => lines.push(message)
+      const facts: Facts = { free: 2 * GiB }
+      const room = roomWith(facts, { warn, info } as unknown as Log)
+      const look = (free: number): string[] => {
+        facts.free = free
+        for (let times = 0; times < 100; times++) room.problem()
+        return lines.splice(0)
+      }
+      assert.deepEqual(look(2 * GiB), [])
+      const [told, ...more] = look(0)
+      assert.match(told ?? '', /^producers are refused .*journal\.reserveBytes/)
+      assert.deepEqual(more, [])
+      clock.tick(9000)
+      assert.deepEqual(look(2 * GiB), [])
+      clock.tick(1000)
+      assert.deepEqual(look(2 * GiB), ['there is room again, producers are not refused any more'])
+      assert.deepEqual(look(0), [])
+      clock.tick(10_000)
+      assert.equal(look(0).length, 1)
+    } finally {
+      clock.uninstall()
+    }
   })
 })
