@@ -63,8 +63,7 @@ export function produceHandler(options: ProduceOptions) {
         errorCode: ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
         message: 'transactions are not supported: set no transactional.id',
       }
-    if (!ACKS.includes(acks))
-      return { errorCode: ErrorCode.INVALID_REQUIRED_ACKS, message: 'acks must be 0, 1 or -1 (all)' }
+    if (!ACKS.includes(acks)) return { errorCode: ErrorCode.INVALID_REQUIRED_ACKS, message: 'acks must be 0, 1 or -1 (all)' }
     return undefined
   }
 
