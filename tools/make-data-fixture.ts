@@ -148,7 +148,7 @@ async function write({ logstore, shard = 0, partition = 0, jsonTopic = false, pr
   const client = { source: `10.0.0.${seconds}`, clientId: `client-${seconds}`, accessKeyId: 'KEY1' }
   const appended = journal.append({ ...origin, ...client, records, batches: checked.batches })
   if (typeof appended === 'string') throw new Error(`a batch of the fixture was refused: ${appended}`)
-  await appended.durable
+  await appended.durable.promise
   const { baseOffset } = appended
   const shardKey = `${origin.logstoreId}/${shard}`
   nextOffsets[shardKey] = (nextOffsets[shardKey] ?? 0) + values.length
