@@ -5,16 +5,17 @@
  *
  * CPU of the process that acknowledges, in the kernel too, per request and per 1,000 bytes of logs, without compression; 1,000 of the
  * latter are a CPU second per gigabyte. TLS is measured in a process of its own that does nothing else, and once more while it keeps as
- * many bytes as wait for the disk in a server; the journal with a disk that syncs, and without any. "sum" is that of all stages, "whole
- * server" what a server takes for the same requests over 8 connections: the rest lies between the stages. Where it is known, a
- * second table has the memory that a request allocates. `--quick` takes a third of the time. The results are in bench/results/micro.json too.
+ * many bytes as wait for the disk in a server; the journal with a disk that syncs, and without any. "own code" is all between TLS and disk in one
+ * go, "sum" that of all stages, "whole server" what a server takes for the same requests over 8 connections: what they take beyond their
+ * stages lies between them. Where it is known, a second table has the memory that a request allocates. `--quick` takes a third of the time. The results are in bench/results/micro.json too.
  */
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../src/config/load-config.ts'
 import { measureJournal } from './micro/journal.ts'
 import { measureStep, type Measured } from './micro/measure.ts'
+import { measureOwnCode } from './micro/own-code.ts'
 import { buildRequest } from './micro/request.ts'
-import { formatBytes, SUM, WHOLE, type Row } from './micro/rows.ts'
+import { formatBytes, OWN, SUM, WHOLE, type Row } from './micro/rows.ts'
 import { encodeAnswer, makeCheckSteps, makeSteps } from './micro/steps.ts'
 import { CONNECTIONS, Peer, WholeServer } from './micro/tls.ts'
 import { Progress } from './progress.ts'
@@ -36,9 +37,9 @@ const ANSWERS = isQuick ? 20_000 : 100_000
 const IN_FLIGHT = 5
 const IN_FLIGHT_BYTES = 8_000_000
 
-const { journal: config } = loadConfig()
+const config = loadConfig()
 /** Warm-up included. */
-const stepSeconds = (SECONDS + 1.5) * 5 + 2
+const stepSeconds = (SECONDS + 1.5) * 6 + 2
 const progress = new Progress(10 + sizes.length * stepSeconds)
 const rows: Row[] = []
 process.once('SIGINT', () => process.exit(130))
@@ -79,7 +80,7 @@ async function measureSize(bytes: number): Promise<Row[]> {
   const request = buildRequest(bytes, TOPIC)
   const steps = makeSteps(request)
   const inFlight = Math.max(1, Math.min(IN_FLIGHT * CONNECTIONS, Math.floor(IN_FLIGHT_BYTES / bytes)))
-  const journal = { config, inFlight, seconds: SECONDS }
+  const journal = { config: config.journal, inFlight, seconds: SECONDS }
   const withoutDisk = await measureJournal(request, { ...journal, hasDisk: false })
   const withDisk = await measureJournal(request, { ...journal, hasDisk: true })
   const received = await peer.measureReceiving(request, SECONDS)
@@ -96,9 +97,10 @@ async function measureSize(bytes: number): Promise<Row[]> {
     ...same,
   ]
   const sum = stages.reduce((ns, [, measured]) => ns + measured.ns, 0)
+  const own = await measureOwnCode(request, { config, topic: TOPIC, connections: CONNECTIONS, seconds: SECONDS })
   const perConnection = Math.max(1, Math.floor(inFlight / CONNECTIONS))
   const whole = await server.measure(request, { inFlight: perConnection, seconds: SECONDS })
-  stages.push([SUM, { ns: sum }], [WHOLE, whole])
+  stages.push([OWN, own], [SUM, { ns: sum }], [WHOLE, whole])
   return stages.map(([stage, measured]) => ({
     stage,
     requestBytes: bytes,

@@ -13,12 +13,12 @@ import { makeDirectory, removeDirectory } from '../../test/support/server.ts'
 import { cpuNs, type Measured } from './measure.ts'
 import { batchOf, type BuiltRequest } from './request.ts'
 
-const WARM_SECONDS = 1.2
-const CHECKPOINT_INTERVAL_MS = 1000
-const MAX_STREAMS = 1000
+export const WARM_SECONDS = 1.2
+export const CHECKPOINT_INTERVAL_MS = 1000
+export const MAX_STREAMS = 1000
 
 /** The machine's files, but that nothing is written to them: everything is left of the journal but the disk. */
-const withoutDisk: Files = {
+export const withoutDisk: Files = {
   ...nodeFiles,
   async open(path, options) {
     const file = await nodeFiles.open(path, options)

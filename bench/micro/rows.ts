@@ -9,7 +9,8 @@ export interface Row {
   allocatedBytes: number | null
 }
 
-/** The stages that are not one by themselves. */
+/** The lines that are not a stage by themselves: several stages together. */
+export const OWN = 'own code'
 export const SUM = 'sum'
 export const WHOLE = 'whole server'
 

@@ -2,7 +2,7 @@
 import { plotBars } from '../../tools/plot/bars.ts'
 import { formatNumber, formatTable, type Section } from '../report/markdown.ts'
 import { describeMachine, readResults } from '../results.ts'
-import { formatBytes, SUM, WHOLE, type Row } from './rows.ts'
+import { formatBytes, OWN, SUM, WHOLE, type Row } from './rows.ts'
 
 export function makeMicroSection(directory: string): Section | undefined {
   const results = readResults<Row>(directory, 'micro')
@@ -22,7 +22,8 @@ export function makeMicroSection(directory: string): Section | undefined {
     '## Taking logs, stage by stage',
     `What each stage between the socket and the acknowledgement takes by itself of the process that acknowledges, without compression. ` +
       'The journal is measured with a disk that syncs and without any, and what the disk adds is a stage of its own. _' +
-      `${WHOLE}_ is a server under 8 connections that send the same requests; what it takes beyond the _${SUM}_ lies between the stages. ` +
+      `${OWN}_ is everything between TLS and the disk in one go, from the bytes of a request to those of its answer; _${WHOLE}_ a server under 8 ` +
+      `connections that send the same requests. What they take beyond their stages, and beyond the _${SUM}_, lies between them. ` +
       describeMachine(results),
     'CPU per request, in µs:',
     table(stages, row => row && row.nsPerRequest / 1000),
@@ -32,7 +33,7 @@ export function makeMicroSection(directory: string): Section | undefined {
     table(allocating, row => row?.allocatedBytes),
     '![CPU of each stage](performance/micro.svg)',
   ]
-  const single = stages.filter(stage => stage !== SUM && stage !== WHOLE)
+  const single = stages.filter(stage => ![OWN, SUM, WHOLE].includes(stage))
   const drawing = plotBars({
     title: 'CPU of each stage, by the size of requests',
     systems: ['CPU'],
