@@ -265,7 +265,6 @@ export class ProducerStates {
   }
 }
 
-
 /** Sequences run from 0 to 2^31 − 1 and then again from 0. */
 function sequenceAfter(sequence: number, steps: number): number {
   return sequence > LARGEST_SEQUENCE - steps ? steps - (LARGEST_SEQUENCE - sequence) - 1 : sequence + steps
