@@ -250,19 +250,13 @@ export class Connection {
     if (this.#hasRightKey) this.#requestsWithoutKey = 0
     else if (++this.#requestsWithoutKey > limits.unauthenticatedRequests)
       return this.close('it sent too many requests without a right access key')
-    const handler = dispatcher.find(header.apiKey)
-    if (handler === undefined) return this.close(`it sent ${apiName(header.apiKey)}, which is not supported`)
-    const { minVersion, maxVersion } = handler.request
-    if (!handler.request.isDeclared(header.apiVersion)) {
+    const handler = dispatcher.find(header)
+    if (typeof handler === 'string') {
+      if (header.apiKey !== ApiKey.ApiVersions) return this.close(handler)
       // Who asks for the versions in one that is not known is told in the oldest, which everybody reads (KIP-511).
-      if (header.apiKey === ApiKey.ApiVersions) {
-        const response = unsupportedApiVersions(dispatcher.ranges)
-        this.#fill(this.#open(header), encodeResponse(apiVersionsResponse, 0, header.correlationId, response))
-        return this.#flushSoon()
-      }
-      return this.close(
-        `it sent ${apiName(header.apiKey)} version ${header.apiVersion}, supported are ${minVersion} to ${maxVersion}`,
-      )
+      const response = unsupportedApiVersions(dispatcher.ranges)
+      this.#fill(this.#open(header), encodeResponse(apiVersionsResponse, 0, header.correlationId, response))
+      return this.#flushSoon()
     }
     this.#call(handler, header, handler.request.decode(reader, header.apiVersion))
   }
