@@ -15,6 +15,8 @@ export default tseslint.config(
         'error',
         { argsIgnorePattern: '^_', varsIgnorePattern: '^_', destructuredArrayIgnorePattern: '^_' },
       ],
+      // `import { type X }` would load the module at run time.
+      '@typescript-eslint/no-import-type-side-effects': 'error',
       'no-console': 'error',
     },
   },

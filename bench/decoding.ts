@@ -12,9 +12,9 @@ import { readBatchHeader } from '../protocol/records/batch.ts'
 import { buildBatch } from '../protocol/records/build-batch.ts'
 import { Codec } from '../protocol/records/compression.ts'
 import { Decoder } from '../src/decoding/decoder.ts'
-import { type LogFormat, type Mask } from '../src/decoding/log-format.ts'
+import type { LogFormat, Mask } from '../src/decoding/log-format.ts'
 import { rowsOf } from '../src/indexing/rows.ts'
-import { type DecodedEntry } from '../src/journal/format.ts'
+import type { DecodedEntry } from '../src/journal/format.ts'
 import { RowBlock } from '../src/store/row-block.ts'
 
 const { values } = parseArgs({

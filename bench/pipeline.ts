@@ -16,7 +16,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { makeBenchCertificates } from './load/certificates.ts'
-import { type Codec, type Load } from './load/generator.ts'
+import type { Codec, Load } from './load/generator.ts'
 import { buildProgram } from './load/program.ts'
 import { installKafka } from './load/kafka.ts'
 import { cacheDirectory } from './load/paths.ts'

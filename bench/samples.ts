@@ -3,8 +3,8 @@
  *
  * Beside its logs a sample says what can be asked of them, so that the same questions go to every format that has an answer.
  */
-import { type Field, type FieldType } from '../src/catalog/model.ts'
-import { type LogFormat } from '../src/decoding/log-format.ts'
+import type { Field, FieldType } from '../src/catalog/model.ts'
+import type { LogFormat } from '../src/decoding/log-format.ts'
 import { Random } from '../test/protocol/random.ts'
 
 export interface Sample {

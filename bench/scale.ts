@@ -15,7 +15,7 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { medianOf } from '../test/soak/samples.ts'
-import { type Freshness } from './freshness/measure.ts'
+import type { Freshness } from './freshness/measure.ts'
 import { makeBenchCertificates } from './load/certificates.ts'
 import { buildProgram } from './load/program.ts'
 import { cacheDirectory } from './load/paths.ts'
@@ -23,7 +23,7 @@ import { Progress } from './progress.ts'
 import { writeResults } from './results.ts'
 import { dimensions, type Measurement, type Settings } from './scale/dimensions.ts'
 import { findFreshBound } from './scale/freshness.ts'
-import { type Point, type ScaleRow } from './scale/rows.ts'
+import type { Point, ScaleRow } from './scale/rows.ts'
 
 const { values } = parseArgs({
   options: {

@@ -15,7 +15,7 @@ import { mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type Certified } from './signing.ts'
+import type { Certified } from './signing.ts'
 
 export interface MakeOptions {
   /** Where the files lie; made, with mode 0700, if it is missing. */

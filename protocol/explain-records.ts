@@ -14,7 +14,7 @@ import {
   MAGIC_POSITION,
   readBatchHeader,
 } from './records/batch.ts'
-import { type BatchHeader } from './records/batch.ts'
+import type { BatchHeader } from './records/batch.ts'
 import { codecName, decompress } from './records/compression.ts'
 import { conversionBudget, convertMessageSet } from './records/message-set.ts'
 import { RecordsError } from './records/records-error.ts'

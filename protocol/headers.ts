@@ -8,8 +8,8 @@
  * message. Two exceptions: `clientId` keeps its classic length of two bytes, and the response to ApiVersions never has tags.
  */
 import { ApiKey } from './api-keys.ts'
-import { type Chunks } from './chunks.ts'
-import { type Message } from './message.ts'
+import type { Chunks } from './chunks.ts'
+import type { Message } from './message.ts'
 import { findApi } from './messages/apis.ts'
 import { Reader } from './reader.ts'
 import { Writer } from './writer.ts'

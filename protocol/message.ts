@@ -4,7 +4,7 @@
  * One declaration gives decode, encode, the TypeScript type, defaults and a printable form without secrets. The functions of a
  * version are made when it is first used and kept.
  */
-import { type Chunks } from './chunks.ts'
+import type { Chunks } from './chunks.ts'
 import { Reader } from './reader.ts'
 import {
   compileDecode,

@@ -7,9 +7,9 @@
  * versions with their defaults: handlers need not know versions either, and all values of a type have the same shape.
  */
 import { isDeepStrictEqual } from 'node:util'
-import { type Chunks } from './chunks.ts'
-import { type Reader } from './reader.ts'
-import { type Writer } from './writer.ts'
+import type { Chunks } from './chunks.ts'
+import type { Reader } from './reader.ts'
+import type { Writer } from './writer.ts'
 
 /** The types that reader and writer know, by the name that their methods have in both. */
 type Method =

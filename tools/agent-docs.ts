@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import { errorName } from '../protocol/error-codes.ts'
-import { type Agent, type Target } from '../src/agents/agent.ts'
+import type { Agent, Target } from '../src/agents/agent.ts'
 import { agents } from '../src/agents/agents.ts'
 import { causeNames, causes, otherRefusals } from '../src/agents/causes.ts'
 

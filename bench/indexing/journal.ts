@@ -8,12 +8,12 @@ import { checkBatches } from '../../protocol/records/check-batches.ts'
 import { Codec } from '../../protocol/records/compression.ts'
 import { nodeFiles } from '../../src/base/files.ts'
 import { silentLog } from '../../src/base/log.ts'
-import { type Config } from '../../src/config/schema.ts'
-import { type Logstore } from '../../src/catalog/model.ts'
-import { type Indexed } from '../../src/journal/checkpoint.ts'
+import type { Config } from '../../src/config/schema.ts'
+import type { Logstore } from '../../src/catalog/model.ts'
+import type { Indexed } from '../../src/journal/checkpoint.ts'
 import { Journal, type Appended } from '../../src/journal/journal.ts'
-import { type ReadLimit } from '../../src/journal/reader.ts'
-import { type Sample } from '../samples.ts'
+import type { ReadLimit } from '../../src/journal/reader.ts'
+import type { Sample } from '../samples.ts'
 
 /** What agents put into a batch, before it is compressed. */
 const BATCH_BYTES = 64 * 1024

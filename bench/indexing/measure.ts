@@ -1,7 +1,7 @@
 /**
  * One journal brought into one table by the indexer's process, and the same rows inserted without it, for comparison.
  */
-import { type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -9,14 +9,14 @@ import { buffer } from 'node:stream/consumers'
 import { Child } from '../../src/base/child.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { createConfigSchema, type Config } from '../../src/config/schema.ts'
-import { type Logstore } from '../../src/catalog/model.ts'
-import { type FromIndexer, type ToIndexer } from '../../src/indexing/messages.ts'
+import type { Logstore } from '../../src/catalog/model.ts'
+import type { FromIndexer, ToIndexer } from '../../src/indexing/messages.ts'
 import { closeClients, openClients, type Clients } from '../../src/store/connection.ts'
 import { Engine } from '../../src/store/engine.ts'
 import { tableNameOf } from '../../src/store/sql.ts'
 import { Store } from '../../src/store/store.ts'
 import { insertedColumns } from '../../src/store/table-layout.ts'
-import { type BuiltJournal } from './journal.ts'
+import type { BuiltJournal } from './journal.ts'
 import { cpuSeconds, peakBytes, untilQuiet } from './processes.ts'
 
 /** As it is by default. */

@@ -1,11 +1,11 @@
 /**
  * What people ask of their logs, and how long the answers take.
  */
-import { type Logstore } from '../../src/catalog/model.ts'
+import type { Logstore } from '../../src/catalog/model.ts'
 import { fieldColumn } from '../../src/store/fields.ts'
 import { quoteIdentifier, quoteString } from '../../src/store/sql.ts'
-import { type Store } from '../../src/store/store.ts'
-import { type Sample } from '../samples.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Sample } from '../samples.ts'
 
 const WARM_RUNS = 7
 

@@ -9,7 +9,7 @@ import { constants as cryptoConstants } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, constants, fsyncSync, openSync, readFileSync, writeSync, writev } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
-import { type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createServer, type TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
@@ -24,8 +24,8 @@ import { saslHandshakeResponse } from '../../protocol/messages/sasl-handshake.ts
 import { Reader } from '../../protocol/reader.ts'
 import { crc32c } from '../../protocol/records/crc32c.ts'
 import { countReceived, tuneGarbageCollection } from '../../src/base/garbage.ts'
-import { type Certificates } from './certificates.ts'
-import { type Target } from './generator.ts'
+import type { Certificates } from './certificates.ts'
+import type { Target } from './generator.ts'
 
 export interface BareOptions {
   /** Its own directory. */

@@ -5,11 +5,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { type Certificates } from './certificates.ts'
-import { type Target } from './generator.ts'
+import type { Certificates } from './certificates.ts'
+import type { Target } from './generator.ts'
 
 const file = fileURLToPath(import.meta.url)
 

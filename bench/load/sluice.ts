@@ -1,6 +1,6 @@
 /** Sluice as the benchmarks run it: `sluice serve` with a certificate of theirs, and the logstore and access key that loads go to. */
 import { Server } from '../../test/support/server.ts'
-import { type Certificates } from './certificates.ts'
+import type { Certificates } from './certificates.ts'
 import { ACCESS_KEY, USER, type Target } from './generator.ts'
 
 export interface SluiceOptions {

@@ -2,12 +2,12 @@
  * What it costs to append to the journal: with the disk, synced before it is acknowledged, and without.
  */
 import { join } from 'node:path'
-import { type Chunks } from '../../protocol/chunks.ts'
+import type { Chunks } from '../../protocol/chunks.ts'
 import { checkBatches } from '../../protocol/records/check-batches.ts'
 import { nodeFiles, type Files } from '../../src/base/files.ts'
 import { silentLog } from '../../src/base/log.ts'
 import { whenAllSettled } from '../../src/base/outcome.ts'
-import { type Config } from '../../src/config/schema.ts'
+import type { Config } from '../../src/config/schema.ts'
 import { Journal, type Write } from '../../src/journal/journal.ts'
 import { makeDirectory, removeDirectory } from '../../test/support/server.ts'
 import { cpuNs, type Measured } from './measure.ts'

@@ -6,7 +6,7 @@ import { constants } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createServer as createPlainServer, type AddressInfo } from 'node:net'
 import { createServer, type TLSSocket } from 'node:tls'
-import { type FromPeer, type ToPeer } from './messages.ts'
+import type { FromPeer, ToPeer } from './messages.ts'
 
 const [certFile, keyFile] = process.argv.slice(2)
 let receivedBytes = 0

@@ -11,8 +11,8 @@ import { makeCertificates } from '../../certs/development.ts'
 import { makeDirectory, removeDirectory, Server } from '../../test/support/server.ts'
 import { RawClient } from '../../test/support/raw-client.ts'
 import { cpuSeconds } from '../indexing/processes.ts'
-import { type Measured } from './measure.ts'
-import { type FromPeer, type ToPeer } from './messages.ts'
+import type { Measured } from './measure.ts'
+import type { FromPeer, ToPeer } from './messages.ts'
 import { PRODUCE_VERSION, type BuiltRequest } from './request.ts'
 
 export const CONNECTIONS = 8

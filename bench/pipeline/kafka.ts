@@ -1,6 +1,6 @@
 /** What Kafka takes to acknowledge the same loads: nothing is stored behind it. */
 import { join } from 'node:path'
-import { type Certificates } from '../load/certificates.ts'
+import type { Certificates } from '../load/certificates.ts'
 import { runLoad, type Load, type LoadResult } from '../load/generator.ts'
 import { Kafka } from '../load/kafka.ts'
 import { cacheDirectory } from '../load/paths.ts'

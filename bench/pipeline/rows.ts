@@ -1,6 +1,6 @@
 /** What is measured: one kind of logs, all the way. */
-import { type KafkaCost } from './kafka.ts'
-import { type PipelineCost, type Plan } from './sluice.ts'
+import type { KafkaCost } from './kafka.ts'
+import type { PipelineCost, Plan } from './sluice.ts'
 
 export interface PipelineRow extends PipelineCost, KafkaCost {
   payload: string

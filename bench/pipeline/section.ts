@@ -2,7 +2,7 @@
 import { plotBars } from '../../tools/plot/bars.ts'
 import { formatNumber, formatTable, type Section } from '../report/markdown.ts'
 import { describeMachine, readResults, type Results } from '../results.ts'
-import { type PipelineRow } from './rows.ts'
+import type { PipelineRow } from './rows.ts'
 
 /** What all of sluice may take, to Kafka and a bare engine together. */
 export const GOAL = 0.9

@@ -1,5 +1,5 @@
 /** What a server says of itself in `/metrics`, as far as the way to the table goes. */
-import { type Server } from '../../test/support/server.ts'
+import type { Server } from '../../test/support/server.ts'
 
 export interface ServerMetrics {
   indexedRows: number

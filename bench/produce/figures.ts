@@ -1,5 +1,5 @@
 /** What a run is worth in numbers: one for each column of the report. */
-import { type Run } from './runs.ts'
+import type { Run } from './runs.ts'
 
 export const figures = {
   cpuPerGb: { title: 'CPU s/GB', of: (run: Run) => per(run.cpuSeconds, run.payloadBytes / 1e9) },

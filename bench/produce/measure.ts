@@ -5,8 +5,8 @@ import { cpuSeconds, peakBytes, untilQuiet } from '../indexing/processes.ts'
 import { runLoad, type Load, type LoadResult, type Target } from '../load/generator.ts'
 import { Kafka } from '../load/kafka.ts'
 import { Sluice } from '../load/sluice.ts'
-import { type Row } from './rows.ts'
-import { type Run } from './runs.ts'
+import type { Row } from './rows.ts'
+import type { Run } from './runs.ts'
 import { QUICK_POOL, SETTLE_SECONDS, type Systems } from './systems.ts'
 
 export type Measured = Omit<Run, 'kind' | 'row' | 'round' | 'system' | 'at' | 'freeMemoryMb' | 'limitShare'>

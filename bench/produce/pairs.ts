@@ -5,7 +5,7 @@
 import { medianOf } from '../../test/soak/samples.ts'
 import { valueOf, type Figure } from './figures.ts'
 import { rows, type Goal } from './rows.ts'
-import { type Run } from './runs.ts'
+import type { Run } from './runs.ts'
 
 export interface Pair {
   round: number

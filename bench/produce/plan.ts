@@ -1,6 +1,6 @@
 /** Which runs there are, in which order: row by row, round by round, the systems in turns. */
-import { type Row } from './rows.ts'
-import { type Run } from './runs.ts'
+import type { Row } from './rows.ts'
+import type { Run } from './runs.ts'
 
 export interface PlannedRun {
   row: Row

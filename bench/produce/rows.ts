@@ -1,8 +1,8 @@
 /** What is measured, row by row, and what sluice is to reach in each. */
-import { type KeyKind } from '../load/certificates.ts'
-import { type Load } from '../load/generator.ts'
-import { type MemoryState } from '../load/page-cache.ts'
-import { type Figure } from './figures.ts'
+import type { KeyKind } from '../load/certificates.ts'
+import type { Load } from '../load/generator.ts'
+import type { MemoryState } from '../load/page-cache.ts'
+import type { Figure } from './figures.ts'
 
 export type System = 'kafka' | 'kafka-synced' | 'sluice'
 

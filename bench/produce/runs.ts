@@ -3,8 +3,8 @@
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type Latency } from '../load/generator.ts'
-import { type System } from './rows.ts'
+import type { Latency } from '../load/generator.ts'
+import type { System } from './rows.ts'
 
 /** What the numbers are of. */
 export interface Machine {

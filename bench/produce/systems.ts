@@ -10,8 +10,8 @@ import { Kafka } from '../load/kafka.ts'
 import { cacheDirectory } from '../load/paths.ts'
 import { Sink } from '../load/sink.ts'
 import { Sluice } from '../load/sluice.ts'
-import { type Row } from './rows.ts'
-import { type Run } from './runs.ts'
+import type { Row } from './rows.ts'
+import type { Run } from './runs.ts'
 
 export interface SystemsOptions {
   rows: readonly Row[]

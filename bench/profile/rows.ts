@@ -1,5 +1,5 @@
 /** What a profile has: for each load and server what its CPU went to. */
-import { type Part } from './stacks.ts'
+import type { Part } from './stacks.ts'
 
 export interface ProfileRow {
   /** As `bench -- produce` names it. */

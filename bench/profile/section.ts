@@ -2,7 +2,7 @@
 import { SYSTEM_NAMES } from '../produce/tables.ts'
 import { formatNumber, formatTable, type Section } from '../report/markdown.ts'
 import { describeMachine, readResults } from '../results.ts'
-import { type ProfileRow } from './rows.ts'
+import type { ProfileRow } from './rows.ts'
 import { PARTS } from './stacks.ts'
 
 const ABOUT =

@@ -1,7 +1,7 @@
 /**
  * What a server can grow in, and how the load on it is measured at one size.
  */
-import { type Certificates } from '../load/certificates.ts'
+import type { Certificates } from '../load/certificates.ts'
 import { runLoad, type Load, type LoadResult } from '../load/generator.ts'
 import { Sluice } from '../load/sluice.ts'
 

@@ -1,6 +1,6 @@
 /** What is measured: a server at one size of one dimension; or how fresh logs are, by the number of logstores. */
-import { type Freshness } from '../freshness/measure.ts'
-import { type Measurement } from './dimensions.ts'
+import type { Freshness } from '../freshness/measure.ts'
+import type { Measurement } from './dimensions.ts'
 
 export interface Point extends Measurement {
   dimension: string

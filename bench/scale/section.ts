@@ -4,7 +4,7 @@ import { formatNumber, formatTable, type Section } from '../report/markdown.ts'
 import { describeMachine, readResults } from '../results.ts'
 import { dimensions } from './dimensions.ts'
 import { FRESH_MS } from './freshness.ts'
-import { type Point, type ScaleRow } from './rows.ts'
+import type { Point, ScaleRow } from './rows.ts'
 
 /** Beyond it, what is measured is not noise. */
 const BEND = 1.25

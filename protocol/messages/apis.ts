@@ -2,7 +2,7 @@
  * All APIs that are declared, with their request and response.
  */
 import { ApiKey } from '../api-keys.ts'
-import { type Message } from '../message.ts'
+import type { Message } from '../message.ts'
 import { apiVersionsRequest, apiVersionsResponse } from './api-versions.ts'
 import { fetchRequest, fetchResponse } from './fetch.ts'
 import { findCoordinatorRequest, findCoordinatorResponse } from './find-coordinator.ts'

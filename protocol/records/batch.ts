@@ -19,7 +19,7 @@
  * Offset and leader epoch lie outside the checksum, so a broker writes them without touching the rest: a batch that was taken
  * is kept byte for byte.
  */
-import { type Chunks } from '../chunks.ts'
+import type { Chunks } from '../chunks.ts'
 import { readInt64, saturate } from '../int64.ts'
 
 /** Offset and length, which every format begins with; the length does not count them. */

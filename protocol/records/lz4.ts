@@ -17,7 +17,7 @@
  */
 import { uncompressSync } from 'lz4-napi'
 import { Reader } from '../reader.ts'
-import { type BoundedOutput } from './bounded-output.ts'
+import type { BoundedOutput } from './bounded-output.ts'
 
 const MAGIC = 0x184d2204
 const INDEPENDENT_BLOCKS = 0x20

@@ -15,7 +15,7 @@
  * else it says (offset, timestamp, key) belongs to the broker's side of the format and is not heeded.
  */
 import { crc32 } from 'node:zlib'
-import { type Chunks } from '../chunks.ts'
+import type { Chunks } from '../chunks.ts'
 import { ErrorCode } from '../error-codes.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import { Reader } from '../reader.ts'

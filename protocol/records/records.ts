@@ -17,7 +17,7 @@
 import { saturate } from '../int64.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import { Reader } from '../reader.ts'
-import { type BatchHeader } from './batch.ts'
+import type { BatchHeader } from './batch.ts'
 import { RecordsError } from './records-error.ts'
 
 export interface KafkaRecord {

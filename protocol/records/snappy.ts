@@ -10,7 +10,7 @@
  */
 import { uncompressSync } from 'snappy'
 import { Reader } from '../reader.ts'
-import { type BoundedOutput } from './bounded-output.ts'
+import type { BoundedOutput } from './bounded-output.ts'
 
 const XERIAL_MAGIC = Buffer.from('\x82SNAPPY\0', 'latin1')
 const XERIAL_HEADER_BYTES = 16

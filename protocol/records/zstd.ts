@@ -3,7 +3,7 @@
  * native binding for older Node versions bounds its output, or installs without a compiler.
  */
 import * as zlib from 'node:zlib'
-import { type BoundedOutput } from './bounded-output.ts'
+import type { BoundedOutput } from './bounded-output.ts'
 
 type Decompress = (compressed: Buffer, output: BoundedOutput) => void
 

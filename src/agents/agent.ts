@@ -2,7 +2,7 @@
  * What an agent of the field is to sluice: how it is configured, how one sees that it works, and what it says when it does not.
  * `sluice agent-config` and the pages of docs/agents are made of the same descriptions.
  */
-import { type Cause } from './causes.ts'
+import type { Cause } from './causes.ts'
 
 /** Where an agent is to send, and as whom. */
 export interface Target {

@@ -1,5 +1,5 @@
 /** All agents that sluice can write a configuration for, in the order in which they are listed. */
-import { type Agent } from './agent.ts'
+import type { Agent } from './agent.ts'
 import { apinto } from './apinto.ts'
 import { apisix } from './apisix.ts'
 import { collectd } from './collectd.ts'

@@ -1,5 +1,5 @@
 /** What the libraries say that agents send with, as far as agents pass it on unchanged. */
-import { type Cause } from './causes.ts'
+import type { Cause } from './causes.ts'
 
 /** Sarama: Beats, Telegraf, apinto. */
 export const saramaSays = {

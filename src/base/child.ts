@@ -7,9 +7,9 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { type Readable, type Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { type Log } from './log.ts'
+import type { Log } from './log.ts'
 
 export interface ChildOptions<FromChild> {
   /** What the log calls it. */

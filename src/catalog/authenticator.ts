@@ -6,8 +6,8 @@
  */
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto'
 import { sluiceError } from '../base/errors.ts'
-import { type Catalog } from './catalog.ts'
-import { type AccessKey } from './model.ts'
+import type { Catalog } from './catalog.ts'
+import type { AccessKey } from './model.ts'
 import { verifySecret } from './secrets.ts'
 
 interface Verdict {

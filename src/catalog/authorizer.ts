@@ -5,8 +5,8 @@
  */
 import { errorKinds } from '../base/errors.ts'
 import { isRegion } from '../config/schema.ts'
-import { type Catalog } from './catalog.ts'
-import { type AccessKey, type Logstore } from './model.ts'
+import type { Catalog } from './catalog.ts'
+import type { AccessKey, Logstore } from './model.ts'
 import { isName, shorten } from './names.ts'
 
 /** Who a connection says it is, and what came of it. */

@@ -1,8 +1,8 @@
 /**
  * The catalog's content by name and by id, for lookups that take the same time whatever the catalog holds.
  */
-import { type CatalogContent } from './catalog-file.ts'
-import { type AccessKey, type Logstore, type Project } from './model.ts'
+import type { CatalogContent } from './catalog-file.ts'
+import type { AccessKey, Logstore, Project } from './model.ts'
 
 export interface CatalogIndex {
   /** By name. */

@@ -8,22 +8,14 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
-import { type Files } from '../base/files.ts'
+import type { Files } from '../base/files.ts'
 import { isRegion, regionRule } from '../config/schema.ts'
 import { findFormatProblem, findMasksProblem } from '../decoding/check-settings.ts'
-import { type LogFormat, type Mask } from '../decoding/log-format.ts'
+import type { LogFormat, Mask } from '../decoding/log-format.ts'
 import { readCatalogFile, writeCatalogFile, type CatalogContent } from './catalog-file.ts'
 import { indexContent, type CatalogIndex, type IndexedProject } from './catalog-index.ts'
 import { withDiscoveredFields, withField, withoutField } from './logstore-fields.ts'
-import {
-  type AccessKey,
-  type DeletedLogstore,
-  type Field,
-  type IndexLevel,
-  type Logstore,
-  type LogstoreMode,
-  type Project,
-} from './model.ts'
+import type { AccessKey, DeletedLogstore, Field, IndexLevel, Logstore, LogstoreMode, Project } from './model.ts'
 import { checkAccessKeyId, checkName, checkSecret } from './names.ts'
 import { hashSecret, randomText } from './secrets.ts'
 import { changeShards, MAX_WRITABLE_SHARDS, type ShardChange } from './shards.ts'

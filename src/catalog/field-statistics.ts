@@ -6,7 +6,7 @@
  * nothing is proposed on less evidence than `hasEvidence` asks for.
  */
 import { isKey, keyOfPath, MAX_FIELDS } from './logstore-fields.ts'
-import { type Field, type FieldType, type Logstore } from './model.ts'
+import type { Field, FieldType, Logstore } from './model.ts'
 import { estimateDistinct, mergeSketches, readSketch, writeSketch } from './value-sketch.ts'
 
 /** In how many of the sampled documents a path has a value of which kind. */

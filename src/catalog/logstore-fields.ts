@@ -5,7 +5,7 @@
  * only by somebody's hand.
  */
 import { sluiceError } from '../base/errors.ts'
-import { type Field, type Logstore } from './model.ts'
+import type { Field, Logstore } from './model.ts'
 
 /** Each is a column, which costs a file in every part of the table, and memory with every insert. */
 export const MAX_FIELDS = 64

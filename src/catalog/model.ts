@@ -4,7 +4,7 @@
  * Ids are made once and never used again, so that whatever else keeps an id (journal entries, table comments, the topic id
  * on the wire) never takes a thing for its predecessor of the same name.
  */
-import { type LogFormat, type Mask } from '../decoding/log-format.ts'
+import type { LogFormat, Mask } from '../decoding/log-format.ts'
 
 export interface Project {
   /** A UUID in its usual text form. */

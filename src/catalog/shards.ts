@@ -6,7 +6,7 @@
  * may go on with what it learnt of it.
  */
 import { sluiceError } from '../base/errors.ts'
-import { type Logstore } from './model.ts'
+import type { Logstore } from './model.ts'
 
 /** What may be asked of the shards of a logstore. */
 export type ShardChange = { add: number } | { split: number } | { merge: [number, number] }

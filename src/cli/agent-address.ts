@@ -5,9 +5,9 @@ import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Agent } from '../agents/agent.ts'
+import type { Agent } from '../agents/agent.ts'
 import { isSystemError, sluiceError, type SluiceError } from '../base/errors.ts'
-import { type Config } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { serverInfoPath, type ServerInfo } from '../sluice.ts'
 
 export interface Address {

@@ -8,7 +8,7 @@ import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SluiceError, sluiceError, type ErrorName } from '../base/errors.ts'
 import { createLog } from '../base/log.ts'
-import { type Config } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { withSocketPath } from '../http/socket-path.ts'
 import { commandSocketPath, controlSocketPath, openControl, type Running } from '../sluice.ts'
 

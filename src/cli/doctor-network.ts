@@ -5,10 +5,10 @@ import { createServer, isIP } from 'node:net'
 import { join } from 'node:path'
 import { isSystemError, sluiceError } from '../base/errors.ts'
 import { findPortHolder } from '../base/port-holder.ts'
-import { type Config } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { serverInfoPath, type ServerInfo } from '../sluice.ts'
 import { askServer } from './client.ts'
-import { type Finding } from './doctor.ts'
+import type { Finding } from './doctor.ts'
 import { formatDuration } from './output.ts'
 
 /** Development certificates are made anew at a start that comes so long before their end. */

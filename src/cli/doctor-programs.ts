@@ -1,10 +1,10 @@
 /** Checks of `sluice doctor`: what sluice runs on. */
 import { readFileSync } from 'node:fs'
-import { type Config } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { findLibraryProblem } from '../store/engine-library.ts'
 import { findServer } from '../store/kept-server.ts'
 import { Store } from '../store/store.ts'
-import { type Finding } from './doctor.ts'
+import type { Finding } from './doctor.ts'
 
 export function* checkNode(): Generator<Finding> {
   const { engines } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {

@@ -3,7 +3,7 @@
  */
 import { Command } from 'commander'
 import { SluiceError } from '../base/errors.ts'
-import { type Config } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { checkCatalog, checkClock, checkDirectory, checkFileSystem, checkJournal, checkRoom, checkSyncs } from './doctor-data.ts'
 import { checkCertificates, checkServer } from './doctor-network.ts'
 import { checkClickHouse, checkNode } from './doctor-programs.ts'

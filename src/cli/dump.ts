@@ -1,12 +1,12 @@
 /**
  * `sluice dump`: has the running server record what goes over its Kafka connections.
  */
-import { type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { sluiceError } from '../base/errors.ts'
 import { formatBytes, parseBytes } from '../config/units.ts'
-import { type RecordingSummary } from '../kafka/wire-dump.ts'
+import type { RecordingSummary } from '../kafka/wire-dump.ts'
 import { withControl } from './client.ts'
 import { addPlaceOptions, configOf, type PlaceOptions } from './place.ts'
 import { stopSignal } from './serve.ts'

@@ -17,7 +17,7 @@ import {
   type ExplainOptions,
   type FrameDescription,
 } from '../../protocol/explain.ts'
-import { type ProduceRequest } from '../../protocol/messages/produce.ts'
+import type { ProduceRequest } from '../../protocol/messages/produce.ts'
 import { sluiceError } from '../base/errors.ts'
 
 const common = { conn: z.int(), ms: z.number() }

@@ -3,7 +3,7 @@
  * that could do anything there but be seen.
  */
 import { escapeControls, formatRecords, quote } from '../../protocol/explain-records.ts'
-import { type Place } from '../journal/format.ts'
+import type { Place } from '../journal/format.ts'
 import {
   formatHex,
   type CheckpointItem,
@@ -14,7 +14,7 @@ import {
   type SegmentItem,
   type StateFields,
 } from './journal-items.ts'
-import { type LogstoreNames } from './logstore-names.ts'
+import type { LogstoreNames } from './logstore-names.ts'
 import { formatCount, formatCountOf, formatDuration, formatSize } from './output.ts'
 
 /** The lines of an item. */

@@ -7,15 +7,15 @@ import { summarizeRecords, type RecordsSummary } from '../../protocol/explain-re
 import { isSystemError, sluiceError } from '../base/errors.ts'
 import { nodeFiles } from '../base/files.ts'
 import { readCheckpoint, type Checkpoint } from '../journal/checkpoint.ts'
-import { type Known } from '../journal/damage.ts'
-import { type DecodedEntry, type Place } from '../journal/format.ts'
+import type { Known } from '../journal/damage.ts'
+import type { DecodedEntry, Place } from '../journal/format.ts'
 import { knownOf, listJournal, newestCheckpoint, readSegment, type JournalFiles } from '../journal/inspection.ts'
 import { readReservedIds } from '../journal/producer-ids.ts'
 import { NO_GROUP, type Group } from '../journal/reader.ts'
 import { readSegmentHeader, type Segment } from '../journal/segments.ts'
-import { type SavedState } from '../journal/state.ts'
+import type { SavedState } from '../journal/state.ts'
 import { openJournalDirectory } from './journal-directory.ts'
-import { type LogstoreNames } from './logstore-names.ts'
+import type { LogstoreNames } from './logstore-names.ts'
 
 export interface InspectOptions {
   /** List the entries. */

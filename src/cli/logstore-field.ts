@@ -4,7 +4,7 @@
 import { Command, Option } from 'commander'
 import { describePath } from '../catalog/logstore-fields.ts'
 import { fieldTypes, type FieldType, type Logstore } from '../catalog/model.ts'
-import { type ListedField } from '../http/field-routes.ts'
+import type { ListedField } from '../http/field-routes.ts'
 import { fieldColumn } from '../store/fields.ts'
 import { withControl } from './client.ts'
 import { parseLogstoreName } from './logstore-argument.ts'

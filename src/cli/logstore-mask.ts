@@ -3,8 +3,8 @@
  */
 import { Command } from 'commander'
 import { sluiceError } from '../base/errors.ts'
-import { type Logstore } from '../catalog/model.ts'
-import { type Mask } from '../decoding/log-format.ts'
+import type { Logstore } from '../catalog/model.ts'
+import type { Mask } from '../decoding/log-format.ts'
 import { withControl, type Control } from './client.ts'
 import { parseLogstoreName } from './logstore-argument.ts'
 import { printList } from './output.ts'

@@ -3,7 +3,7 @@
  */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { SluiceError, sluiceError } from '../base/errors.ts'
-import { type LogstoreSettings } from '../catalog/catalog.ts'
+import type { LogstoreSettings } from '../catalog/catalog.ts'
 import { indexLevels, logstoreModes, type IndexLevel, type Logstore, type LogstoreMode } from '../catalog/model.ts'
 import { parseBytes, parseMs } from '../config/units.ts'
 import { formatNames, type FormatName } from '../decoding/log-format.ts'

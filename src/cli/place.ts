@@ -1,9 +1,9 @@
 /**
  * The place a command works on: `--config FILE` or `--data DIR`, which every command takes.
  */
-import { type Command } from 'commander'
+import type { Command } from 'commander'
 import { loadConfig } from '../config/load-config.ts'
-import { type Config } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 
 export interface PlaceOptions {
   config?: string

@@ -2,7 +2,7 @@
  * `sluice project`: create, list, delete.
  */
 import { Command } from 'commander'
-import { type Project } from '../catalog/model.ts'
+import type { Project } from '../catalog/model.ts'
 import { withControl } from './client.ts'
 import { printList } from './output.ts'
 import { addPlaceOptions, configOf, type PlaceOptions } from './place.ts'

@@ -2,8 +2,8 @@
  * `sluice logstore shard`: list, add, split, merge.
  */
 import { Command, InvalidArgumentError } from 'commander'
-import { type Logstore } from '../catalog/model.ts'
-import { type ShardChange, type ShardState } from '../catalog/shards.ts'
+import type { Logstore } from '../catalog/model.ts'
+import type { ShardChange, ShardState } from '../catalog/shards.ts'
 import { withControl } from './client.ts'
 import { parseLogstoreName } from './logstore-argument.ts'
 import { formatCountOf, printList } from './output.ts'

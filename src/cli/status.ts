@@ -2,7 +2,7 @@
  * `sluice status`: how far the tables of a running server are behind what it has taken, and what is in the way.
  */
 import { Command } from 'commander'
-import { type LogstoreStatus, type Status } from '../http/status.ts'
+import type { LogstoreStatus, Status } from '../http/status.ts'
 import { withControl } from './client.ts'
 import { parseLogstoreName } from './logstore-argument.ts'
 import { formatCount, formatDuration, formatSize, printList } from './output.ts'

@@ -2,7 +2,7 @@
  * Measures how long the disk of a data directory takes for a write that must be on disk, which is what every acknowledgement waits for.
  */
 import { join } from 'node:path'
-import { type Files, type OpenFile } from '../base/files.ts'
+import type { Files, OpenFile } from '../base/files.ts'
 import { formatDuration } from './output.ts'
 
 const WRITES = 100

@@ -2,7 +2,7 @@
  * What must hold between the settings of trusted listeners: nothing that is sent without TLS leaves the machine by mistake.
  */
 import { Networks } from '../base/networks.ts'
-import { type Config, type TrustedListenerConfig } from './schema.ts'
+import type { Config, TrustedListenerConfig } from './schema.ts'
 
 /** Where the clients of this machine come from. */
 export const loopbackNetworks: readonly string[] = ['127.0.0.0/8', '::1']

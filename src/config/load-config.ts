@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
-import { type z } from 'zod'
+import type { z } from 'zod'
 import { isSystemError, sluiceError, type SluiceError } from '../base/errors.ts'
 import { findLimitConflicts } from './limits.ts'
 import { findListenerConflicts } from './listeners.ts'

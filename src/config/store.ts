@@ -1,7 +1,7 @@
 /**
  * What must hold between the settings of the store: a server is named with all that it takes to reach it, or not at all.
  */
-import { type Config } from './schema.ts'
+import type { Config } from './schema.ts'
 
 /** An http or https address: no path, and no password, which would come into logs with it. */
 export function isServerUrl(given: string): boolean {

@@ -2,7 +2,7 @@
  * What is wrong with what somebody says of a logstore's logs, in a sentence for that person; undefined if nothing is.
  */
 import { compile, createRegexParser, MAX_PATTERN_CHARACTERS } from './expression.ts'
-import { type LogFormat, type Mask } from './log-format.ts'
+import type { LogFormat, Mask } from './log-format.ts'
 import { compileMask } from './masks.ts'
 
 const MAX_COLUMNS = 1000

@@ -4,9 +4,9 @@
  * The bytes are always kept as they came. What cannot be read costs a log its fields and gives it a tag, never more.
  */
 import { isUtf8 } from 'node:buffer'
-import { type KafkaRecord } from '../../protocol/records/records.ts'
+import type { KafkaRecord } from '../../protocol/records/records.ts'
 import { createReader, isObject, MAX_PARSED_BYTES, readJson, type Reader } from './formats.ts'
-import { type FormatName, type LogFormat, type Mask } from './log-format.ts'
+import type { FormatName, LogFormat, Mask } from './log-format.ts'
 import { Masker } from './masks.ts'
 import { beginsAsOtlp } from './otlp-json.ts'
 import { otlpJsonOf } from './otlp-protobuf.ts'

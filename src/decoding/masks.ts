@@ -4,10 +4,10 @@
  * What no mask matches stays byte for byte, also beside what is replaced. What cannot be masked within bounds is withheld: it
  * never gets through as it came.
  */
-import { type RE2JS } from 're2js'
-import { type KafkaRecord } from '../../protocol/records/records.ts'
+import type { RE2JS } from 're2js'
+import type { KafkaRecord } from '../../protocol/records/records.ts'
 import { compile } from './expression.ts'
-import { type Mask } from './log-format.ts'
+import type { Mask } from './log-format.ts'
 
 /** Longer values are withheld. */
 const MAX_MASKED_BYTES = 4 * 1024 * 1024

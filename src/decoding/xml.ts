@@ -4,7 +4,7 @@
  * All values are text. Of entities only the five of XML itself are replaced, and a document with a DOCTYPE is not read.
  */
 import { XMLParser } from 'fast-xml-parser'
-import { type Parsed } from './json-text.ts'
+import type { Parsed } from './json-text.ts'
 
 /** Far more than people write; the parser calls itself for each level. */
 const MAX_DEPTH = 1000

@@ -5,13 +5,13 @@
  * A backup is held as long as its caller reads the answer to `POST /v1/backup`; what it holds is released when the caller goes away.
  */
 import { PassThrough } from 'node:stream'
-import { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { sluiceError } from '../base/errors.ts'
-import { type Catalog } from '../catalog/catalog.ts'
-import { type Journal } from '../journal/journal.ts'
-import { type ReadLimit } from '../journal/reader.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { ReadLimit } from '../journal/reader.ts'
 import { unfreezeTables, type FrozenTable } from '../store/backup.ts'
-import { type Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 
 export interface BackupSource {
   catalog: Catalog

@@ -27,17 +27,17 @@
  */
 import { isIP } from 'node:net'
 import { PassThrough } from 'node:stream'
-import { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import { sluiceError } from '../base/errors.ts'
-import { type Catalog } from '../catalog/catalog.ts'
-import { type FieldCatalog } from '../catalog/field-catalog.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { FieldCatalog } from '../catalog/field-catalog.ts'
 import { indexLevels, logstoreModes, type AccessKey, type Logstore } from '../catalog/model.ts'
 import { listShards } from '../catalog/shards.ts'
 import { formatNames } from '../decoding/log-format.ts'
-import { type Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { addFieldRoutes } from './field-routes.ts'
-import { type Status } from './status.ts'
+import type { Status } from './status.ts'
 
 export interface Administration {
   catalog: Catalog

@@ -5,10 +5,10 @@
  *     POST   /v1/projects/P/logstores/L/fields                     { path, type }
  *     DELETE /v1/projects/P/logstores/L/fields                     { path }
  */
-import { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import { type Catalog } from '../catalog/catalog.ts'
-import { type FieldCatalog } from '../catalog/field-catalog.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { FieldCatalog } from '../catalog/field-catalog.ts'
 import { distinctValues, typeOf, type FieldStatistics, type KnownField } from '../catalog/field-statistics.ts'
 import { keyOfPath } from '../catalog/logstore-fields.ts'
 import { fieldTypes, type Logstore } from '../catalog/model.ts'

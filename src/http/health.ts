@@ -5,8 +5,8 @@
  *     GET /readyz    200 while writes are taken and indexed; else 503 with what is wrong, a line each
  *     GET /metrics   Prometheus text
  */
-import { type FastifyInstance } from 'fastify'
-import { type Registry } from 'prom-client'
+import type { FastifyInstance } from 'fastify'
+import type { Registry } from 'prom-client'
 
 export function addHealthRoutes(server: FastifyInstance, options: { problems: () => string[]; metrics: Registry }): void {
   const { problems, metrics } = options

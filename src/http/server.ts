@@ -2,7 +2,7 @@
  * HTTP: health and metrics on the HTTP port, the control API on the control socket. Both answer errors alike.
  */
 import { chmod, rm } from 'node:fs/promises'
-import { type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { fastify, type FastifyInstance } from 'fastify'
 import { isSystemError, SluiceError, sluiceError } from '../base/errors.ts'
 import { findPortHolder } from '../base/port-holder.ts'

@@ -2,11 +2,11 @@
  * What a running server says of its logstores: how far each is in the journal, how far in its table, and what is in the way.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Catalog } from '../catalog/catalog.ts'
-import { type Logstore } from '../catalog/model.ts'
-import { type IndexingProgress } from '../indexing/progress.ts'
-import { type Journal } from '../journal/journal.ts'
-import { type Store } from '../store/store.ts'
+import type { Catalog } from '../catalog/catalog.ts'
+import type { Logstore } from '../catalog/model.ts'
+import type { IndexingProgress } from '../indexing/progress.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Store } from '../store/store.ts'
 
 export interface LogstoreStatus {
   project: string

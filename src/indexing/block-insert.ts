@@ -12,7 +12,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '../base/errors.ts'
-import { type RowBlock } from '../store/row-block.ts'
+import type { RowBlock } from '../store/row-block.ts'
 import { isOutOfMemory } from '../store/store-error.ts'
 
 /** The table as a block meets it. */

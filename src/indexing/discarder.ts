@@ -1,8 +1,8 @@
 /**
  * What takes the indexer's place where nothing is to be stored (`store.discard`): it says of all that is durable that it is done with.
  */
-import { type Indexed } from '../journal/checkpoint.ts'
-import { type FromIndexer, type ToIndexer } from './messages.ts'
+import type { Indexed } from '../journal/checkpoint.ts'
+import type { FromIndexer, ToIndexer } from './messages.ts'
 
 export class Discarder {
   readonly #end: () => Indexed

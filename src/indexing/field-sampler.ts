@@ -4,10 +4,10 @@
  * The first logs of each logstore are all looked at, so that a new one gets its fields within seconds, then about one in a hundred.
  * What must stay true: what a report may cost is bounded, in bytes that are parsed, in paths and in their text, whatever the logs are.
  */
-import { type FieldReport, type SampledField } from '../catalog/field-statistics.ts'
+import type { FieldReport, SampledField } from '../catalog/field-statistics.ts'
 import { isKey, keyOfPath, MAX_PATH_KEYS } from '../catalog/logstore-fields.ts'
 import { addToSketch, createSketch, writeSketch } from '../catalog/value-sketch.ts'
-import { type Row } from '../store/row-block.ts'
+import type { Row } from '../store/row-block.ts'
 
 const REPORT_MS = 2000
 /** Of each logstore as many logs are looked at from the start, before it is one in a hundred. */

@@ -1,7 +1,7 @@
 /**
  * How long logs take from their arrival until they are stored, as counts that can be told and added up.
  */
-import { type RowBlock } from '../store/row-block.ts'
+import type { RowBlock } from '../store/row-block.ts'
 
 /** The upper bounds of what is told apart, in seconds. */
 export const FRESHNESS_BUCKETS = [0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60] as const

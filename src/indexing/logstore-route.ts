@@ -8,12 +8,12 @@
  * the writer has caught up with the parker, entries go straight again. Their order is that of the journal on both ways.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Files } from '../base/files.ts'
-import { type Logstore } from '../catalog/model.ts'
-import { type JournalEntry, type Place } from '../journal/format.ts'
+import type { Files } from '../base/files.ts'
+import type { Logstore } from '../catalog/model.ts'
+import type { JournalEntry, Place } from '../journal/format.ts'
 import { ParkedEntries, type ParkedReader } from '../journal/parked-entries.ts'
-import { type ParkedEnd } from '../journal/parked-file.ts'
-import { type ReadLimit } from '../journal/reader.ts'
+import type { ParkedEnd } from '../journal/parked-file.ts'
+import type { ReadLimit } from '../journal/reader.ts'
 import { Parker } from './parker.ts'
 import { TableWriter, type TableWriterOptions } from './table-writer.ts'
 

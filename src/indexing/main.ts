@@ -7,7 +7,7 @@ import { nodeFiles } from '../base/files.ts'
 import { createLog } from '../base/log.ts'
 import { Store } from '../store/store.ts'
 import { Indexer } from './indexer.ts'
-import { type FromIndexer, type ToIndexer } from './messages.ts'
+import type { FromIndexer, ToIndexer } from './messages.ts'
 
 /** What is left when the process is told to end may take this long to be stored; the rest is read again at the next start. */
 const GRACE_MS = 5000

@@ -1,13 +1,13 @@
 /**
  * What the acknowledging process and the indexer tell each other: one JSON object per line, in order.
  */
-import { type LogLevel } from '../base/log.ts'
-import { type FieldReport } from '../catalog/field-statistics.ts'
-import { type DeletedLogstore, type Logstore } from '../catalog/model.ts'
-import { type Indexed } from '../journal/checkpoint.ts'
-import { type ReadLimit } from '../journal/reader.ts'
-import { type StoreConnection } from '../store/connection.ts'
-import { type FreshnessCounts } from './freshness.ts'
+import type { LogLevel } from '../base/log.ts'
+import type { FieldReport } from '../catalog/field-statistics.ts'
+import type { DeletedLogstore, Logstore } from '../catalog/model.ts'
+import type { Indexed } from '../journal/checkpoint.ts'
+import type { ReadLimit } from '../journal/reader.ts'
+import type { StoreConnection } from '../store/connection.ts'
+import type { FreshnessCounts } from './freshness.ts'
 
 export type ToIndexer =
   /** The first message: where the journal is and from where on to read it. */

@@ -9,9 +9,9 @@
  * in memory only for long.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Files } from '../base/files.ts'
-import { type JournalEntry, type Place } from '../journal/format.ts'
-import { type ParkedEntries } from '../journal/parked-entries.ts'
+import type { Files } from '../base/files.ts'
+import type { JournalEntry, Place } from '../journal/format.ts'
+import type { ParkedEntries } from '../journal/parked-entries.ts'
 import { JournalReader, type ReadLimit } from '../journal/reader.ts'
 
 export interface ParkerOptions {

@@ -9,10 +9,10 @@
  * Of writes that were in the journal before this process only their offsets are known, and those of the table only as it grows.
  * What is not known is null.
  */
-import { type Logstore } from '../catalog/model.ts'
-import { type Indexed } from '../journal/checkpoint.ts'
-import { type Entry } from '../journal/format.ts'
-import { type FromIndexer } from './messages.ts'
+import type { Logstore } from '../catalog/model.ts'
+import type { Indexed } from '../journal/checkpoint.ts'
+import type { Entry } from '../journal/format.ts'
+import type { FromIndexer } from './messages.ts'
 
 /** What a logstore's table is behind the journal. */
 export interface Lag {

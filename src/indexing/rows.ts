@@ -9,10 +9,10 @@ import { BATCH_HEADER_BYTES, type BatchHeader } from '../../protocol/records/bat
 import { decompress } from '../../protocol/records/compression.ts'
 import { RecordsError } from '../../protocol/records/records-error.ts'
 import { readRecords, type KafkaRecord } from '../../protocol/records/records.ts'
-import { type Decoder } from '../decoding/decoder.ts'
-import { type MaskedRecord } from '../decoding/masks.ts'
-import { type DecodedEntry } from '../journal/format.ts'
-import { type Row } from '../store/row-block.ts'
+import type { Decoder } from '../decoding/decoder.ts'
+import type { MaskedRecord } from '../decoding/masks.ts'
+import type { DecodedEntry } from '../journal/format.ts'
+import type { Row } from '../store/row-block.ts'
 
 /** What a batch may grow to when it is decompressed. Honest logs of 1 MiB have been seen to grow to 114. */
 const MAX_DECOMPRESSED_BYTES = 128 * 1024 * 1024

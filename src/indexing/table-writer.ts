@@ -9,14 +9,14 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises'
 import { SluiceError, sluiceError } from '../base/errors.ts'
-import { type Log } from '../base/log.ts'
-import { type Logstore } from '../catalog/model.ts'
+import type { Log } from '../base/log.ts'
+import type { Logstore } from '../catalog/model.ts'
 import { Decoder } from '../decoding/decoder.ts'
-import { type DecodedEntry, type Place } from '../journal/format.ts'
+import type { DecodedEntry, Place } from '../journal/format.ts'
 import { RowBlock, type Row, type SpareBuffers } from '../store/row-block.ts'
 import { insertQueryPrefix, type Store } from '../store/store.ts'
 import { BlockInsert } from './block-insert.ts'
-import { type InsertPace } from './insert-pace.ts'
+import type { InsertPace } from './insert-pace.ts'
 import { rowsOf } from './rows.ts'
 
 export interface TableWriterOptions {

@@ -5,14 +5,14 @@
  * Nothing here waits. The order of a producer's writes is fixed by the order of the calls; what is left to wait for is the disk,
  * and that is the `durable` of the outcome.
  */
-import { type Chunks } from '../../protocol/chunks.ts'
-import { type BatchHeader } from '../../protocol/records/batch.ts'
-import { type Authorizer, type Principal, type Refusal as AccessRefusal } from '../catalog/authorizer.ts'
+import type { Chunks } from '../../protocol/chunks.ts'
+import type { BatchHeader } from '../../protocol/records/batch.ts'
+import type { Authorizer, Principal, Refusal as AccessRefusal } from '../catalog/authorizer.ts'
 import { writableShards } from '../catalog/shards.ts'
-import { type Appended, type Journal, type SequenceRefusal } from '../journal/journal.ts'
-import { type Balancer } from './balancer.ts'
-import { type Quotas } from './quotas.ts'
-import { type Room } from './room.ts'
+import type { Appended, Journal, SequenceRefusal } from '../journal/journal.ts'
+import type { Balancer } from './balancer.ts'
+import type { Quotas } from './quotas.ts'
+import type { Room } from './room.ts'
 
 /** The batches of one partition of one request. */
 export interface IncomingWrite {

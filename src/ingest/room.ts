@@ -6,7 +6,7 @@
  *
  * Nothing is asked of the disk while a producer waits: its free space is looked at once in a while.
  */
-import { type Log } from '../base/log.ts'
+import type { Log } from '../base/log.ts'
 import { formatBytes } from '../config/units.ts'
 
 export interface RoomOptions {

@@ -10,9 +10,9 @@ import { join } from 'node:path'
 import { crc32c } from '../../protocol/records/crc32c.ts'
 import { sluiceError } from '../base/errors.ts'
 import { replaceFile, type Files } from '../base/files.ts'
-import { type Place } from './format.ts'
-import { type ParkedEnd } from './parked-file.ts'
-import { type SavedState } from './state.ts'
+import type { Place } from './format.ts'
+import type { ParkedEnd } from './parked-file.ts'
+import type { SavedState } from './state.ts'
 
 const CHECKPOINT_VERSION = 1
 

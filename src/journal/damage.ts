@@ -7,9 +7,9 @@
  * are told apart by what was written later: a segment that begins behind, the checkpoint, or a later group that says up to
  * where everything was durable when it was written.
  */
-import { type Files } from '../base/files.ts'
-import { type Checkpoint } from './checkpoint.ts'
-import { type Place } from './format.ts'
+import type { Files } from '../base/files.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import type { Place } from './format.ts'
 import { groupHeadersBehind, type Segment } from './segments.ts'
 
 /** What is damaged: the details of JOURNAL_DAMAGED. */

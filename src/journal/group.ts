@@ -1,11 +1,11 @@
 /**
  * A group: the entries that are written and synced together. Writes nothing.
  */
-import { type BatchHeader } from '../../protocol/records/batch.ts'
+import type { BatchHeader } from '../../protocol/records/batch.ts'
 import { Outcome } from '../base/outcome.ts'
 import { BLOCK_BYTES, encodeGroupHeader, GROUP_HEADER_BYTES, paddingAfter, sealEntry, type Entry, type Place } from './format.ts'
-import { type OpenSegment } from './segments.ts'
-import { type ShardOffsets } from './state.ts'
+import type { OpenSegment } from './segments.ts'
+import type { ShardOffsets } from './state.ts'
 
 /** An entry in its group. */
 export interface Pending {

@@ -2,7 +2,7 @@
  * Finds the groups of a segment whose header is damaged. All that is needed of the header is the generation; that it is the right one, and
  * where the segment lies in the journal, is told by the groups, whose headers are sealed with it.
  */
-import { type Files } from '../base/files.ts'
+import type { Files } from '../base/files.ts'
 import { BLOCK_BYTES, decodeGroupHeader, FORMAT_VERSION, readGeneration, readPosition, type Place } from './format.ts'
 import { readBlocks, type Segment } from './segments.ts'
 

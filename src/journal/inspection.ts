@@ -7,10 +7,10 @@
  */
 import { basename, join } from 'node:path'
 import { isSystemError } from '../base/errors.ts'
-import { type Files } from '../base/files.ts'
+import type { Files } from '../base/files.ts'
 import { checkpointNumber, readCheckpoints, type CheckpointFile } from './checkpoint.ts'
 import { isTail, type Known } from './damage.ts'
-import { type Place } from './format.ts'
+import type { Place } from './format.ts'
 import { SegmentReader, type BadGroup, type Group } from './reader.ts'
 import { groupHeadersBehind, listSegments, readSegmentHeader, segmentNumber, type Segment } from './segments.ts'
 

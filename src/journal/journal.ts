@@ -5,19 +5,19 @@
  * Everything that fixes an order (offset, entry number, sequence of the producer) is done synchronously in `append`; only the
  * wait for the disk is shared. While one group of entries is being written and synced, the next one gathers.
  */
-import { type Chunks } from '../../protocol/chunks.ts'
+import type { Chunks } from '../../protocol/chunks.ts'
 import { setBaseOffset, type BatchHeader } from '../../protocol/records/batch.ts'
 import { sluiceError } from '../base/errors.ts'
-import { type Files } from '../base/files.ts'
-import { type Log } from '../base/log.ts'
+import type { Files } from '../base/files.ts'
+import type { Log } from '../base/log.ts'
 import { Outcome } from '../base/outcome.ts'
 import { Checkpoints, type Indexed } from './checkpoint.ts'
 import { encodeEnvelope, type Entry, type Place } from './format.ts'
 import { sequencedBatches, type SequencedBatch, type Stream, type TakenBatch } from './producer-states.ts'
-import { type ReadLimit } from './reader.ts'
+import type { ReadLimit } from './reader.ts'
 import { recoverJournal, type Recovered } from './recovery.ts'
 import { SegmentFiles, type Segment } from './segments.ts'
-import { type JournalState } from './state.ts'
+import type { JournalState } from './state.ts'
 import { JournalWriter } from './writer.ts'
 
 /** Where a write came from, and what it holds. */

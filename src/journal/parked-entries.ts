@@ -6,8 +6,8 @@
  */
 import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
-import { type OpenFile } from '../base/files.ts'
-import { type JournalEntry } from './format.ts'
+import type { OpenFile } from '../base/files.ts'
+import type { JournalEntry } from './format.ts'
 import {
   encodePartHeader,
   encodeRecords,

@@ -3,8 +3,8 @@
  */
 import { join } from 'node:path'
 import { isSystemError, sluiceError } from '../base/errors.ts'
-import { type Files, type OpenFile } from '../base/files.ts'
-import { type Log } from '../base/log.ts'
+import type { Files, OpenFile } from '../base/files.ts'
+import type { Log } from '../base/log.ts'
 import { BLOCK_BYTES, paddingAfter, type JournalEntry } from './format.ts'
 import {
   decodePartHeader,

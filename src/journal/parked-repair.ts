@@ -5,8 +5,8 @@
  */
 import { isSystemError } from '../base/errors.ts'
 import { replaceFile, type Files } from '../base/files.ts'
-import { type Damage } from './damage.ts'
-import { type JournalEntry } from './format.ts'
+import type { Damage } from './damage.ts'
+import type { JournalEntry } from './format.ts'
 import {
   encodePartHeader,
   encodeRecords,

@@ -9,7 +9,7 @@
  * States outlive restarts (they stand in each segment's header and in the checkpoint, and are replayed from the entries) and
  * are kept a day after the last batch, as Kafka keeps them.
  */
-import { type BatchHeader } from '../../protocol/records/batch.ts'
+import type { BatchHeader } from '../../protocol/records/batch.ts'
 import { Outcome } from '../base/outcome.ts'
 
 /** How many batches a client may have in flight and resend in any order: Kafka's own number. */

@@ -5,7 +5,7 @@
  * belong to an earlier life of the file.
  */
 import { isSystemError, sluiceError } from '../base/errors.ts'
-import { type Files, type OpenFile } from '../base/files.ts'
+import type { Files, OpenFile } from '../base/files.ts'
 import {
   decodeEntries,
   decodeGroupHeader,

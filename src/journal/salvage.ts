@@ -3,12 +3,12 @@
  * stores them before anything that comes later.
  */
 import { join } from 'node:path'
-import { type Files } from '../base/files.ts'
-import { type Log } from '../base/log.ts'
-import { type Indexed } from './checkpoint.ts'
-import { type JournalEntry } from './format.ts'
+import type { Files } from '../base/files.ts'
+import type { Log } from '../base/log.ts'
+import type { Indexed } from './checkpoint.ts'
+import type { JournalEntry } from './format.ts'
 import { ParkedEntries } from './parked-entries.ts'
-import { type ParkedEnd, type ParkedRecord } from './parked-file.ts'
+import type { ParkedEnd, ParkedRecord } from './parked-file.ts'
 import { listParkedLogstores, type ParkedPlace } from './parked-parts.ts'
 
 export interface SalvageOptions {

@@ -10,7 +10,7 @@
  */
 import { join } from 'node:path'
 import { isSystemError, sluiceError } from '../base/errors.ts'
-import { type Files, type OpenFile } from '../base/files.ts'
+import type { Files, OpenFile } from '../base/files.ts'
 import {
   BLOCK_BYTES,
   decodeGroupHeader,

@@ -6,7 +6,7 @@
  * be behind the entries, since an offset would be given twice, nor say of a producer what the entries do not.
  */
 import { KEPT_MS, type SavedStream } from './producer-states.ts'
-import { type JournalState, type SavedState } from './state.ts'
+import type { JournalState, SavedState } from './state.ts'
 
 /** Logs of a shard that are in no entry that can be read. */
 export interface LostLogs {

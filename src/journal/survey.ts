@@ -7,12 +7,12 @@
  * state is *in doubt*: offsets and numbers leap over whatever may have been given out, and producers go on at any sequence.
  */
 import { isSystemError } from '../base/errors.ts'
-import { type Files } from '../base/files.ts'
-import { type Checkpoint } from './checkpoint.ts'
+import type { Files } from '../base/files.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import { BLOCK_BYTES, decodeEntry, GROUP_HEADER_BYTES, MIN_ENTRY_BYTES, type JournalEntry, type Place } from './format.ts'
 import { knownOf, newestCheckpoint, readSegment, type JournalFiles } from './inspection.ts'
 import { addUp } from './recovery.ts'
-import { type Segment } from './segments.ts'
+import type { Segment } from './segments.ts'
 import { JournalState, type SavedState } from './state.ts'
 import { findLostLogs, type LostLogs } from './state-comparison.ts'
 

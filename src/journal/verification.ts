@@ -5,9 +5,9 @@
  * What was damaged is passed over, to learn how far the damage reaches: the entries that are missing are told by the numbers of
  * those behind them, and the logs by the offsets that their shards went on from.
  */
-import { type Files } from '../base/files.ts'
+import type { Files } from '../base/files.ts'
 import { findMissingSegment, type Damage } from './damage.ts'
-import { type DecodedEntry, type Place } from './format.ts'
+import type { DecodedEntry, Place } from './format.ts'
 import { knownOf, newestCheckpoint, readSegment, type Found, type JournalFiles } from './inspection.ts'
 import { NO_GROUP, type Group } from './reader.ts'
 import { addUp } from './recovery.ts'

@@ -10,11 +10,11 @@
  */
 import { randomInt } from 'node:crypto'
 import { sluiceError } from '../base/errors.ts'
-import { type Log } from '../base/log.ts'
-import { type Outcome } from '../base/outcome.ts'
+import type { Log } from '../base/log.ts'
+import type { Outcome } from '../base/outcome.ts'
 import { FORMAT_VERSION, type Entry, type Place } from './format.ts'
 import { Group, sealGroup, type Pending } from './group.ts'
-import { type OpenSegment, type Segment, type SegmentFiles } from './segments.ts'
+import type { OpenSegment, Segment, SegmentFiles } from './segments.ts'
 
 export interface JournalWriterOptions {
   segmentFiles: SegmentFiles

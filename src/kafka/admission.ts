@@ -6,10 +6,10 @@
  * never has more than its share of those places, and sources take turns, so that silent or hostile clients of one address hold up
  * no others. Networks that are exempt (a fleet behind one address) have no limits of their own.
  */
-import { type Socket } from 'node:net'
-import { type Log } from '../base/log.ts'
+import type { Socket } from 'node:net'
+import type { Log } from '../base/log.ts'
 import { Networks, plainAddress, sourceOf } from '../base/networks.ts'
-import { type Limits } from '../config/limits.ts'
+import type { Limits } from '../config/limits.ts'
 
 interface Source {
   isExempt: boolean

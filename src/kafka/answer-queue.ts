@@ -1,7 +1,7 @@
 /**
  * The answers that a connection owes, in the order of its requests: each waits until those before it have left.
  */
-import { type RequestHeader } from '../../protocol/headers.ts'
+import type { RequestHeader } from '../../protocol/headers.ts'
 
 /** An answer's place in the queue. */
 export interface Slot {

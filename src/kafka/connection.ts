@@ -6,8 +6,8 @@
  * lets the answers that are under way leave, sends FIN, and reads and discards what the client still sends for a moment;
  * closing over unread input would turn into a reset, which can take the last answer with it.
  */
-import { type Socket } from 'node:net'
-import { type Chunks } from '../../protocol/chunks.ts'
+import type { Socket } from 'node:net'
+import type { Chunks } from '../../protocol/chunks.ts'
 import { FRAME_PREFIX_BYTES, FrameReader } from '../../protocol/framing.ts'
 import { decodeRequestHeader, encodeResponse, type RequestHeader } from '../../protocol/headers.ts'
 import { apiVersionsResponse, unsupportedApiVersions } from '../../protocol/messages/api-versions.ts'
@@ -16,20 +16,20 @@ import { ProtocolError } from '../../protocol/protocol-error.ts'
 import { Reader } from '../../protocol/reader.ts'
 import { SluiceError } from '../base/errors.ts'
 import { countReceived } from '../base/garbage.ts'
-import { type Log } from '../base/log.ts'
+import type { Log } from '../base/log.ts'
 import { peerOf, plainAddress } from '../base/networks.ts'
 import { whenAllSettled } from '../base/outcome.ts'
-import { type Limits } from '../config/limits.ts'
+import type { Limits } from '../config/limits.ts'
 import { AnswerQueue, type Slot } from './answer-queue.ts'
-import { type Dispatcher } from './dispatcher.ts'
-import { type Address, type AnyHandler, type Answer } from './handler.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import type { Address, AnyHandler, Answer } from './handler.ts'
 import { Holdings, type Shares } from './holdings.ts'
 import { Pace } from './pace.ts'
 import { forLog } from './refusal-log.ts'
 import { RefusedStreams } from './refused-streams.ts'
-import { type Authentication, type Session } from './session.ts'
-import { type Tap } from './tap.ts'
-import { type WireDump } from './wire-dump.ts'
+import type { Authentication, Session } from './session.ts'
+import type { Tap } from './tap.ts'
+import type { WireDump } from './wire-dump.ts'
 
 export interface ConnectionOptions {
   socket: Socket

@@ -3,9 +3,9 @@
  * that is not handled.
  */
 import { apiName } from '../../protocol/api-keys.ts'
-import { type RequestHeader } from '../../protocol/headers.ts'
-import { type ApiVersionRange } from '../../protocol/messages/api-versions.ts'
-import { type AnyHandler } from './handler.ts'
+import type { RequestHeader } from '../../protocol/headers.ts'
+import type { ApiVersionRange } from '../../protocol/messages/api-versions.ts'
+import type { AnyHandler } from './handler.ts'
 
 export class Dispatcher {
   readonly #handlers: ReadonlyMap<number, AnyHandler>

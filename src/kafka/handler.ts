@@ -1,12 +1,12 @@
 /**
  * What a handler of one Kafka API is, and what it is told of the request it answers.
  */
-import { type Message } from '../../protocol/message.ts'
-import { type Outcome } from '../base/outcome.ts'
-import { type Principal } from '../catalog/authorizer.ts'
-import { type Pace } from './pace.ts'
-import { type RefusedStreams } from './refused-streams.ts'
-import { type Session } from './session.ts'
+import type { Message } from '../../protocol/message.ts'
+import type { Outcome } from '../base/outcome.ts'
+import type { Principal } from '../catalog/authorizer.ts'
+import type { Pace } from './pace.ts'
+import type { RefusedStreams } from './refused-streams.ts'
+import type { Session } from './session.ts'
 
 /** The circumstances of a request. */
 export interface Call {

@@ -4,8 +4,8 @@
  *
  *     received ── hold ──▶ whole ── begin ──▶ handled ── finish ──▶ answered
  */
-import { type Account, type ByteBudget } from '../base/byte-budget.ts'
-import { type Passenger, type Turnstile } from '../base/turnstile.ts'
+import type { Account, ByteBudget } from '../base/byte-budget.ts'
+import type { Passenger, Turnstile } from '../base/turnstile.ts'
 
 export interface Shares {
   /** The memory for requests of clients with a right access key, and of all others: these take no room from those. */

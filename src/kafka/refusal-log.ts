@@ -5,7 +5,7 @@
  * the memory, nor hide what is told of others.
  */
 import { escapeControls } from '../../protocol/explain-records.ts'
-import { type Log } from '../base/log.ts'
+import type { Log } from '../base/log.ts'
 import { sourceOf } from '../base/networks.ts'
 import { shorten } from '../catalog/names.ts'
 

@@ -2,7 +2,7 @@
  * Why a write or a topic is refused, as Kafka says it: the one place where the words of the log service become error codes.
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
-import { type WriteRefusal } from '../ingest/ingest.ts'
+import type { WriteRefusal } from '../ingest/ingest.ts'
 
 const codes: Record<WriteRefusal['refusal'], number> = {
   UNKNOWN_PROJECT: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,

@@ -5,7 +5,7 @@
  * Should the logstore or the right appear between two pipelined batches, or the logstore be made anew, the later one must not be
  * taken before the earlier one has been sent again; a client would take the success of the later one for that of both.
  */
-import { type BatchHeader } from '../../protocol/records/batch.ts'
+import type { BatchHeader } from '../../protocol/records/batch.ts'
 
 /** A connection that is refused more streams than this at a time forgets the oldest. */
 const MAX_STREAMS = 1000

@@ -12,10 +12,10 @@
  * each topic, as the log service answers it. On a trusted listener without SASL a connection is authenticated from the start.
  */
 import { ApiKey } from '../../protocol/api-keys.ts'
-import { type Authenticator } from '../catalog/authenticator.ts'
-import { type Catalog } from '../catalog/catalog.ts'
+import type { Authenticator } from '../catalog/authenticator.ts'
+import type { Catalog } from '../catalog/catalog.ts'
 import { regionOfHost, type Authorizer, type Principal } from '../catalog/authorizer.ts'
-import { type RefusalLog, type RefusedClient } from './refusal-log.ts'
+import type { RefusalLog, RefusedClient } from './refusal-log.ts'
 
 export type SessionState = 'start' | 'raw token' | 'token' | 'authenticating' | 'authenticated' | 'refused'
 

@@ -5,7 +5,7 @@
  * decoded may be a token that was sent out of place, or a request that holds one: of that the size is kept and nothing else,
  * unless the client has logged in and the request is one that never holds a secret.
  */
-import { type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { ApiKey } from '../../protocol/api-keys.ts'
 import { Chunks } from '../../protocol/chunks.ts'
@@ -14,8 +14,8 @@ import { findApi } from '../../protocol/messages/apis.ts'
 import { saslAuthenticateRequest } from '../../protocol/messages/sasl-authenticate.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
 import { Reader } from '../../protocol/reader.ts'
-import { type Session } from './session.ts'
-import { type Recording } from './wire-dump.ts'
+import type { Session } from './session.ts'
+import type { Recording } from './wire-dump.ts'
 
 /** What is kept of a frame; the requests of producers that are set up as usual fit. */
 const MAX_FRAME_BYTES = 1024 * 1024

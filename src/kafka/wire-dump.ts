@@ -18,7 +18,7 @@
  */
 import { join } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
-import { type Files } from '../base/files.ts'
+import type { Files } from '../base/files.ts'
 import { Tap, type Tapped, type TappedFacts } from './tap.ts'
 
 /** What may wait for the disk, or for it to be known whose connection it is. */

@@ -6,11 +6,11 @@
  */
 import { once } from 'node:events'
 import { connect, type TLSSocket } from 'node:tls'
-import { type Chunks } from '../../protocol/chunks.ts'
+import type { Chunks } from '../../protocol/chunks.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import { FrameReader } from '../../protocol/framing.ts'
 import { decodeResponse, encodeRequest } from '../../protocol/headers.ts'
-import { type Message } from '../../protocol/message.ts'
+import type { Message } from '../../protocol/message.ts'
 import { saslAuthenticateRequest, saslAuthenticateResponse } from '../../protocol/messages/sasl-authenticate.ts'
 import { saslHandshakeRequest, saslHandshakeResponse } from '../../protocol/messages/sasl-handshake.ts'
 import { sluiceError } from '../base/errors.ts'

@@ -11,7 +11,7 @@ import { sluiceError } from '../base/errors.ts'
 import { encodeRecords, type RecordInput } from '../../protocol/records/build-batch.ts'
 import { ANEW, followFile } from './follow.ts'
 import { LineCutter, type Line } from './lines.ts'
-import { type Producer } from './producer.ts'
+import type { Producer } from './producer.ts'
 
 /** Standard input, where files are named. */
 export const STDIN = '-'

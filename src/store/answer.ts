@@ -1,7 +1,7 @@
 /**
  * An answer of ClickHouse as a stream: one that fails where ClickHouse says that it failed, and whose query ends with it.
  */
-import { type ClickHouseClient, type ExecParams } from '@clickhouse/client'
+import type { ClickHouseClient, ExecParams } from '@clickhouse/client'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { createAnswerStream } from './user-query.ts'
 

@@ -5,12 +5,12 @@
  * A part is a directory whose files never change. What must stay true: a part is attached to a table of the same logstore only,
  * which was made for it anew, so what an older layout has not got is filled in when it is read.
  */
-import { type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
 import { existsSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { sluiceError } from '../base/errors.ts'
-import { type Config } from '../config/schema.ts'
+import type { Config } from '../config/schema.ts'
 import { quoteString, quoteTable, tableNameOf, type LogstoreName, type TableName } from './sql.ts'
 import { findTable } from './tables.ts'
 

@@ -6,7 +6,7 @@
  * stay true: whoever asks what is stored has asked every replica of every shard, or has failed; a replica that is away is the one
  * that may hold the newest rows. And a block goes to one server, the same one as long as it has the same token.
  */
-import { type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
 import { createHash } from 'node:crypto'
 import { sluiceError } from '../base/errors.ts'
 import { openClient, type StoreConnection } from './connection.ts'

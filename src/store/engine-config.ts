@@ -5,7 +5,7 @@
  * password gets in, and the query user reads sluice's views and nothing else, no table, no file, no address, no setting that matters.
  */
 import { createHash } from 'node:crypto'
-import { type StoreConnection } from './connection.ts'
+import type { StoreConnection } from './connection.ts'
 
 export type EngineUsers = Omit<StoreConnection, 'url'>
 

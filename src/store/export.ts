@@ -6,8 +6,8 @@
  * is one statement that sorts nothing. What must stay true: each log of the range that was in the table when the export was planned
  * is in exactly one piece.
  */
-import { type ClickHouseClient } from '@clickhouse/client'
-import { type Readable } from 'node:stream'
+import type { ClickHouseClient } from '@clickhouse/client'
+import type { Readable } from 'node:stream'
 import { openAnswer } from './answer.ts'
 import { tableNameOf, viewName, type LogstoreName } from './sql.ts'
 import { userQueryId } from './views.ts'

@@ -6,7 +6,7 @@
  * NULL and never fails an insert. (Where an object is expected inside a document and an array is found, ClickHouse takes its
  * elements by position; to ask for the type first would cost a second parse of each document.)
  */
-import { type Field, type FieldType } from '../catalog/model.ts'
+import type { Field, FieldType } from '../catalog/model.ts'
 import { quoteIdentifier, quoteString, shortHash } from './sql.ts'
 
 const columnTypes: Record<FieldType, string> = {

@@ -3,9 +3,9 @@
  * within their size limit. It looks after all of them when the catalog changes or the store answers anew, and every minute.
  */
 import { SluiceError } from '../base/errors.ts'
-import { type Log } from '../base/log.ts'
-import { type Logstore } from '../catalog/model.ts'
-import { type Store } from './store.ts'
+import type { Log } from '../base/log.ts'
+import type { Logstore } from '../catalog/model.ts'
+import type { Store } from './store.ts'
 
 export interface JanitorOptions {
   store: Pick<Store, 'ensureTable' | 'trim' | 'dropLogstore'>

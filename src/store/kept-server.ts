@@ -7,10 +7,10 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { sluiceError } from '../base/errors.ts'
-import { type Log } from '../base/log.ts'
-import { type Config } from '../config/schema.ts'
-import { type StoreConnection } from './connection.ts'
-import { type KeptClickHouse } from './kept-engine.ts'
+import type { Log } from '../base/log.ts'
+import type { Config } from '../config/schema.ts'
+import type { StoreConnection } from './connection.ts'
+import type { KeptClickHouse } from './kept-engine.ts'
 import { Store } from './store.ts'
 
 const LOOK_MS = 5000

@@ -4,9 +4,9 @@
  * A day is a partition of the table, of `_received` in UTC. What must stay true: days go from the oldest on, whole, and the newest
  * never goes, however large: it is being written, and where it alone is beyond the limit, dropping it would leave next to nothing.
  */
-import { type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
 import { sluiceError } from '../base/errors.ts'
-import { type Logstore } from '../catalog/model.ts'
+import type { Logstore } from '../catalog/model.ts'
 import { quoteString, quoteTable, tableNameOf, type TableName } from './sql.ts'
 import { findTable } from './tables.ts'
 

@@ -8,7 +8,7 @@
  * "/" is in no name, so the second form is unambiguous.
  */
 import { createHash } from 'node:crypto'
-import { type Logstore } from '../catalog/model.ts'
+import type { Logstore } from '../catalog/model.ts'
 
 /** What it takes to find a logstore's table and to know it again. */
 export type LogstoreName = Pick<Logstore, 'id' | 'project' | 'name'>

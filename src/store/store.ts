@@ -5,11 +5,11 @@
  * each start: `connect` gives it, and calls under way at that moment reject with STORE_UNAVAILABLE like any lost connection.
  * Every call can: whoever has to get through tries again.
  */
-import { type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type SluiceError, sluiceError } from '../base/errors.ts'
-import { type Logstore } from '../catalog/model.ts'
+import type { Logstore } from '../catalog/model.ts'
 import { openAnswer } from './answer.ts'
 import { attachParts, freezeTables, type FrozenTable } from './backup.ts'
 import { Hosts, hostOf, onEachHost, onEveryHost, type Host } from './cluster.ts'

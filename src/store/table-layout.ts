@@ -6,7 +6,7 @@
  * and the zones stand in the types, so that they are UTC days on every host: the indexer cuts its blocks there, and one insert
  * is one part, which is stored wholly or not at all.
  */
-import { type IndexLevel, type Logstore } from '../catalog/model.ts'
+import type { IndexLevel, Logstore } from '../catalog/model.ts'
 import { fieldColumns, type FieldColumn } from './fields.ts'
 import { quoteIdentifier } from './sql.ts'
 

@@ -9,7 +9,7 @@
  * Version 1 had neither `_fields` nor `_tags`, and its fields came from `content` alone.
  */
 import { sluiceError } from '../base/errors.ts'
-import { type Logstore } from '../catalog/model.ts'
+import type { Logstore } from '../catalog/model.ts'
 import { fieldColumn } from './fields.ts'
 import { quoteIdentifier, quoteString, shortHash } from './sql.ts'
 import { fieldPrefix, layoutOf } from './table-layout.ts'

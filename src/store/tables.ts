@@ -3,9 +3,9 @@
  *
  * What must stay true: a table is written to or dropped only if its comment says that sluice made it for this very logstore.
  */
-import { type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
 import { sluiceError } from '../base/errors.ts'
-import { type Logstore } from '../catalog/model.ts'
+import type { Logstore } from '../catalog/model.ts'
 import { tableEngine, type Host } from './cluster.ts'
 import { quoteIdentifier, quoteString, quoteTable, tableNameOf, type LogstoreName, type TableName } from './sql.ts'
 import { indexNames, interval, layoutOf, tableSettings, ttl, viewColumns } from './table-layout.ts'

@@ -8,9 +8,9 @@
  * reads for all projects, so each view looks at the id of the query, which no statement can set: it is `userQueryId` of a
  * project, and a view of another project refuses. The id goes along with what a Distributed table asks of other servers.
  */
-import { type ClickHouseClient } from '@clickhouse/client'
+import type { ClickHouseClient } from '@clickhouse/client'
 import { randomUUID } from 'node:crypto'
-import { type Logstore } from '../catalog/model.ts'
+import type { Logstore } from '../catalog/model.ts'
 import { quoteIdentifier, quoteString, quoteTable, viewName, type TableName } from './sql.ts'
 
 /** The name of the view of what one server of a cluster holds. */

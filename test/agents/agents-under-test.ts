@@ -1,5 +1,5 @@
 /** All agents that sluice is tested with, in the order in which they are run. */
-import { type AgentUnderTest } from './agent-under-test.ts'
+import type { AgentUnderTest } from './agent-under-test.ts'
 import { apinto } from './drivers/apinto.ts'
 import { collectd } from './drivers/collectd.ts'
 import { filebeat } from './drivers/filebeat.ts'

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { shorten } from '../clients/page.ts'
-import { type AgentUnderTest, type PreparedAgent } from './agent-under-test.ts'
+import type { AgentUnderTest, PreparedAgent } from './agent-under-test.ts'
 import { agentsUnderTest } from './agents-under-test.ts'
 import { idOf } from './configured.ts'
 

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectory, runSluice, type Server } from '../support/server.ts'
-import { type AgentUnderTest, type Setup } from './agent-under-test.ts'
+import type { AgentUnderTest, Setup } from './agent-under-test.ts'
 
 export { AgentProcess } from './agent-process.ts'
 

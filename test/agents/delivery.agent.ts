@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { Server } from '../support/server.ts'
 import { waitUntilIndexed } from '../support/verifier.ts'
-import { type PreparedAgent, type RunningAgent } from './agent-under-test.ts'
+import type { PreparedAgent, RunningAgent } from './agent-under-test.ts'
 import { chosen, PREPARE_MS, prepare } from './chosen.ts'
 import { configureAgent, idOf, listeners } from './configured.ts'
 import { mayLose } from './expected.ts'

@@ -1,5 +1,5 @@
 /** What is known of agents: where they cannot do better, and what their pages say becomes of records. */
-import { type Fate } from './fate.ts'
+import type { Fate } from './fate.ts'
 
 /** Agents that lose records while the server cannot take them, whatever their settings are, with the reason. */
 export const mayLose: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
 /** What became of an agent's records, in words, and whether that is what its page says. */
 import assert from 'node:assert/strict'
 import { agents } from '../../src/agents/agents.ts'
-import { type AgentUnderTest } from './agent-under-test.ts'
-import { type Condition } from './conditions.ts'
+import type { AgentUnderTest } from './agent-under-test.ts'
+import type { Condition } from './conditions.ts'
 import { expectedFates } from './expected.ts'
 import { findComplaint, isSaid } from './words.ts'
 

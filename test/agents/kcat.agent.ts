@@ -11,7 +11,7 @@ import { text } from 'node:stream/consumers'
 import { Server } from '../support/server.ts'
 import { cacheDirectory } from './chosen.ts'
 import { installKcat } from './drivers/kcat.ts'
-import { type Installation } from './installation.ts'
+import type { Installation } from './installation.ts'
 
 interface Outcome {
   code: number | null

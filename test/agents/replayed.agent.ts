@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { CAPTURED_LOGSTORE, captures, readCapture, replay, startCapturedServer, type ProducedRecord } from '../support/replay.ts'
-import { type Server } from '../support/server.ts'
-import { type Row } from './agent-under-test.ts'
+import type { Server } from '../support/server.ts'
+import type { Row } from './agent-under-test.ts'
 import { addDelivery } from './page.ts'
 
 /** By name: the version that was recorded. */

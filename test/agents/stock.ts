@@ -1,7 +1,7 @@
 /** Which records of an agent are in its logstore: those that are missing, those that are there twice, and what is no record of it. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Server } from '../support/server.ts'
-import { type Row, type RunningAgent } from './agent-under-test.ts'
+import type { Server } from '../support/server.ts'
+import type { Row, RunningAgent } from './agent-under-test.ts'
 import { PROJECT } from './configured.ts'
 
 const POLL_MS = 500

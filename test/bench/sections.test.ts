@@ -7,7 +7,7 @@ import { makeRow } from '../../bench/pipeline/rows.ts'
 import { freshnessMs, type ServerMetrics } from '../../bench/pipeline/server-metrics.ts'
 import { writeReport } from '../../bench/report/write.ts'
 import { writeResults } from '../../bench/results.ts'
-import { type Point, type ScaleRow } from '../../bench/scale/rows.ts'
+import type { Point, ScaleRow } from '../../bench/scale/rows.ts'
 
 function microRow(stage: string, requestBytes: number, nsPerRequest: number): MicroRow {
   return { stage, requestBytes, nsPerRequest, nsPerKilobyte: nsPerRequest / (requestBytes / 1000), allocatedBytes: null }

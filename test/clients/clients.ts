@@ -1,5 +1,5 @@
 /** All clients that sluice is tested with; of each library the newest version stands last. */
-import { type ClientUnderTest } from './client.ts'
+import type { ClientUnderTest } from './client.ts'
 import { goClients } from './go.ts'
 import { javaClients } from './java.ts'
 import { nodeClients } from './node.ts'

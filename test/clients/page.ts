@@ -2,7 +2,7 @@
  * docs/clients.md: what came of the tests with real clients. It holds nothing that differs between two runs of the same code.
  */
 import { format, resolveConfig } from 'prettier'
-import { type ClientUnderTest, type Codec } from './client.ts'
+import type { ClientUnderTest, Codec } from './client.ts'
 
 /** What a server refuses. */
 export const refusals = ['wrong password', 'unknown topic', 'no right'] as const

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import { type ClientUnderTest, type Job, type Report } from './client.ts'
+import type { ClientUnderTest, Job, Report } from './client.ts'
 
 export type Driver = Awaited<ReturnType<ClientUnderTest['prepare']>>
 

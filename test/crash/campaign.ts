@@ -15,7 +15,7 @@ import { RecordStream, type Promised } from '../support/record-stream.ts'
 import { Server } from '../support/server.ts'
 import { KafkajsClient, type StreamingClient } from '../support/streaming.ts'
 import { Verifier, type Verified } from '../support/verifier.ts'
-import { type Clock } from './clock.ts'
+import type { Clock } from './clock.ts'
 import { countProblems, countsOf, MAX_ANOMALIES, targets, type ClientCounts, type CrashState, type Target } from './state.ts'
 
 export interface CrashOptions {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import { Ledger } from '../support/ledger.ts'
 import { openProducer } from '../support/producer.ts'
 import { hasProc, Server, type Role } from '../support/server.ts'

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { initProducerIdRequest, initProducerIdResponse } from '../../protocol/messages/init-producer-id.ts'
 import { RawClient } from '../support/raw-client.ts'
-import { type Server } from '../support/server.ts'
+import type { Server } from '../support/server.ts'
 import { ACCESS_KEY, PROJECT } from './corpus.ts'
 import { HANG_MS } from './play.ts'
 

@@ -14,7 +14,7 @@ import {
 import { buildBatch, encodeRecords } from '../../protocol/records/build-batch.ts'
 import { Codec } from '../../protocol/records/compression.ts'
 import { crc32c } from '../../protocol/records/crc32c.ts'
-import { type Random } from '../protocol/random.ts'
+import type { Random } from '../protocol/random.ts'
 import { mutateBytes } from './mutate.ts'
 
 const MiB = 1024 * 1024

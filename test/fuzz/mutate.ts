@@ -6,7 +6,7 @@ import { findApi } from '../../protocol/messages/apis.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
 import { Reader } from '../../protocol/reader.ts'
 import { Writer } from '../../protocol/writer.ts'
-import { type Random } from '../protocol/random.ts'
+import type { Random } from '../protocol/random.ts'
 import { framed } from './corpus.ts'
 
 /** Where a length or a count lies in a request. */

@@ -3,14 +3,14 @@
  */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import { type Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { FrameReader } from '../../protocol/framing.ts'
 import { ProtocolError } from '../../protocol/protocol-error.ts'
-import { type Server } from '../support/server.ts'
-import { type Case } from './cases.ts'
+import type { Server } from '../support/server.ts'
+import type { Case } from './cases.ts'
 import { SERVER_NAME } from './corpus.ts'
-import { type Expectation } from './oracle.ts'
+import type { Expectation } from './oracle.ts'
 
 /** No answer takes as long, whatever else the server has to do; only a failure does. */
 export const HANG_MS = 30_000

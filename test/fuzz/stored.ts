@@ -5,8 +5,8 @@
  * that row have none.
  */
 import { until } from '../support/wait.ts'
-import { type Server } from '../support/server.ts'
-import { type Acknowledged } from './oracle.ts'
+import type { Server } from '../support/server.ts'
+import type { Acknowledged } from './oracle.ts'
 
 export interface AcknowledgedBy extends Acknowledged {
   /** The number of the case. */

@@ -34,7 +34,7 @@ import { ATTRIBUTES_POSITION, CRC_POSITION, MAGIC_POSITION } from '../../protoco
 import { buildBatch } from '../../protocol/records/build-batch.ts'
 import { crc32c } from '../../protocol/records/crc32c.ts'
 import { RawClient } from '../support/raw-client.ts'
-import { type Server } from '../support/server.ts'
+import type { Server } from '../support/server.ts'
 import { until } from '../support/wait.ts'
 
 /** A batch as a script describes it. */

@@ -13,7 +13,7 @@ import {
   startCapturedServer,
   type Event,
 } from '../support/replay.ts'
-import { type Server } from '../support/server.ts'
+import type { Server } from '../support/server.ts'
 
 describe('recorded conversations of real clients', () => {
   for (const reject of ['topic', 'sasl'] as const) {

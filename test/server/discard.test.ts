@@ -2,7 +2,7 @@
  * A server that throws its logs away, for measurements: it takes them as any other does, and keeps no more of the journal than it must.
  */
 import assert from 'node:assert/strict'
-import { type LogstoreStatus } from '../../src/http/status.ts'
+import type { LogstoreStatus } from '../../src/http/status.ts'
 import { Server } from '../support/server.ts'
 import { openProducer } from '../support/producer.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
-import { type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import { Ledger } from '../support/ledger.ts'
 import { openProducer } from '../support/producer.ts'
 import { RawClient } from '../support/raw-client.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import { initProducerIdRequest, initProducerIdResponse } from '../../protocol/messages/init-producer-id.ts'
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import { errorTypeOf, openProducer, type ProducerOptions } from '../support/producer.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import { openProducer } from '../support/producer.ts'
 import { Server } from '../support/server.ts'
 

@@ -1,6 +1,6 @@
 /** What a running server says of its logstores: on the command line, in /readyz and in /metrics. */
 import assert from 'node:assert/strict'
-import { type LogstoreStatus } from '../../src/http/status.ts'
+import type { LogstoreStatus } from '../../src/http/status.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { hasProc, runSluice, makeDirectory, Server } from '../support/server.ts'
 import { until } from '../support/wait.ts'

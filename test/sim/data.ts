@@ -1,8 +1,8 @@
 /**
  * What the data directory of a simulation holds at first: a catalog with a project, its access key, and logstores.
  */
-import { type CatalogContent } from '../../src/catalog/catalog-file.ts'
-import { type MemoryFiles } from '../support/memory-files.ts'
+import type { CatalogContent } from '../../src/catalog/catalog-file.ts'
+import type { MemoryFiles } from '../support/memory-files.ts'
 
 export const DATA = '/data'
 export const JOURNAL = '/data/journal'

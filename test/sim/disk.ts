@@ -7,9 +7,9 @@
  *     slow      some calls take up to seconds
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Random } from '../protocol/random.ts'
-import { type Fault, type MemoryFiles, type Operation, type OperationKind } from '../support/memory-files.ts'
-import { type Trace } from './trace.ts'
+import type { Random } from '../protocol/random.ts'
+import type { Fault, MemoryFiles, Operation, OperationKind } from '../support/memory-files.ts'
+import type { Trace } from './trace.ts'
 
 const WEATHERS = ['failing', 'full', 'away', 'slow'] as const
 type Weather = (typeof WEATHERS)[number]

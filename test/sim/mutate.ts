@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Mutation } from './mutations.ts'
+import type { Mutation } from './mutations.ts'
 
 /** The compiled tree that this runs from. */
 const compiled = fileURLToPath(new URL('../..', import.meta.url))

@@ -4,10 +4,10 @@
  * A connection that breaks loses the answers that are on their way. What was sent before may all the same come to the server,
  * even after the producer has connected again.
  */
-import { type Random } from '../protocol/random.ts'
-import { type Batch, type Oracle } from './oracle.ts'
-import { type Answer, type ServerSide, type SimulatedServer } from './server.ts'
-import { type Trace } from './trace.ts'
+import type { Random } from '../protocol/random.ts'
+import type { Batch, Oracle } from './oracle.ts'
+import type { Answer, ServerSide, SimulatedServer } from './server.ts'
+import type { Trace } from './trace.ts'
 
 export class Network {
   readonly trace: Trace

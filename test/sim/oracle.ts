@@ -7,10 +7,10 @@
  *     of an idempotent stream                   each batch at most once, and none without the one before it
  *     of a plain producer                       a batch at most as often as it came to the server
  */
-import { type Catalog } from '../../src/catalog/catalog.ts'
-import { type DecodedEntry } from '../../src/journal/format.ts'
-import { type StoredRow } from '../support/stored-rows.ts'
-import { type SimulatedStore, type Table } from './store.ts'
+import type { Catalog } from '../../src/catalog/catalog.ts'
+import type { DecodedEntry } from '../../src/journal/format.ts'
+import type { StoredRow } from '../support/stored-rows.ts'
+import type { SimulatedStore, Table } from './store.ts'
 
 /** A batch as its producer knows it. Each of its values begins with its id, which is also what it is sent under as a client. */
 export interface Batch {

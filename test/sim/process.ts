@@ -4,7 +4,7 @@
  * Code cannot be stopped from outside, but cut off: from its end on no call of a process to the disk, the store or another process
  * does anything, or settles.
  */
-import { type Files, type OpenFile } from '../../src/base/files.ts'
+import type { Files, OpenFile } from '../../src/base/files.ts'
 
 export class SimulatedProcess {
   readonly ended: Promise<void>

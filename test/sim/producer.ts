@@ -6,9 +6,9 @@
  */
 import { ErrorCode } from '../../protocol/error-codes.ts'
 import { buildBatch } from '../../protocol/records/build-batch.ts'
-import { type Connection, type Network } from './network.ts'
-import { type Batch, type Oracle } from './oracle.ts'
-import { type Answer } from './server.ts'
+import type { Connection, Network } from './network.ts'
+import type { Batch, Oracle } from './oracle.ts'
+import type { Answer } from './server.ts'
 
 /** Errors after which a client sends again. */
 const RETRIABLE: readonly number[] = [

@@ -12,13 +12,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { crc32c } from '../../protocol/records/crc32c.ts'
 import { sluiceError } from '../../src/base/errors.ts'
-import { type DeletedLogstore, type Logstore } from '../../src/catalog/model.ts'
-import { type RowBlock } from '../../src/store/row-block.ts'
-import { type Store } from '../../src/store/store.ts'
-import { type Random } from '../protocol/random.ts'
-import { type SimulatedProcess } from './process.ts'
+import type { DeletedLogstore, Logstore } from '../../src/catalog/model.ts'
+import type { RowBlock } from '../../src/store/row-block.ts'
+import type { Store } from '../../src/store/store.ts'
+import type { Random } from '../protocol/random.ts'
+import type { SimulatedProcess } from './process.ts'
 import { readRows, type StoredRow } from '../support/stored-rows.ts'
-import { type Trace } from './trace.ts'
+import type { Trace } from './trace.ts'
 
 /** What the indexer calls of a store. */
 type IndexedStore = Pick<

@@ -2,15 +2,15 @@
  * What breaks while a simulation runs, beside the ends of its lives: one trouble after the other, drawn at random.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Random } from '../protocol/random.ts'
+import type { Random } from '../protocol/random.ts'
 import { PROJECT } from './data.ts'
-import { type Disk } from './disk.ts'
-import { type Network } from './network.ts'
-import { type Oracle } from './oracle.ts'
-import { type Producer } from './producer.ts'
-import { type SimulatedServer } from './server.ts'
-import { type SimulatedStore } from './store.ts'
-import { type Trace } from './trace.ts'
+import type { Disk } from './disk.ts'
+import type { Network } from './network.ts'
+import type { Oracle } from './oracle.ts'
+import type { Producer } from './producer.ts'
+import type { SimulatedServer } from './server.ts'
+import type { SimulatedStore } from './store.ts'
+import type { Trace } from './trace.ts'
 
 export interface TroublesOptions {
   random: Random

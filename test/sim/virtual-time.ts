@@ -8,7 +8,7 @@
 import FakeTimers from '@sinonjs/fake-timers'
 import crypto from 'node:crypto'
 import { syncBuiltinESMExports } from 'node:module'
-import { type Random } from '../protocol/random.ts'
+import type { Random } from '../protocol/random.ts'
 
 const replaced: FakeTimers.FakeMethod[] = [
   'setTimeout',

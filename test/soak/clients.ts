@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LibrdkafkaClient, prepareLibrdkafka } from '../support/librdkafka-client.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { RecordStream, type Promised } from '../support/record-stream.ts'
-import { type Server } from '../support/server.ts'
+import type { Server } from '../support/server.ts'
 import { KafkajsClient, type KafkajsOptions, type StreamingClient } from '../support/streaming.ts'
 
 /** By project, its logstores with their shards. No two logstores have one name. */

@@ -2,7 +2,7 @@
  * What the processes of a server hold while it runs, sampled every second, and whether that grows.
  */
 import { readdirSync, readFileSync } from 'node:fs'
-import { type Role, type Server } from '../support/server.ts'
+import type { Role, Server } from '../support/server.ts'
 
 export const roles = ['serve', 'indexer', 'engine'] as const satisfies readonly Role[]
 

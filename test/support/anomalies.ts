@@ -10,7 +10,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { valueOf, type RecordStream } from './record-stream.ts'
-import { type Server } from './server.ts'
+import type { Server } from './server.ts'
 
 export const anomalyKinds = ['lost', 'duplicate', 'reordered', 'unseen'] as const
 export type AnomalyKind = (typeof anomalyKinds)[number]

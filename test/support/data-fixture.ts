@@ -4,8 +4,8 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { type Indexed } from '../../src/journal/checkpoint.ts'
-import { type SequencedBatch, type Stream } from '../../src/journal/producer-states.ts'
+import type { Indexed } from '../../src/journal/checkpoint.ts'
+import type { SequencedBatch, Stream } from '../../src/journal/producer-states.ts'
 
 /** What a directory holds, as whoever wrote it knew. */
 export interface DataContents {

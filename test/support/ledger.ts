@@ -1,7 +1,7 @@
 /**
  * A producer that sends one record after the other until it is told to stop, and writes down what was acknowledged.
  */
-import { type Producer } from 'kafkajs'
+import type { Producer } from 'kafkajs'
 import { until } from './wait.ts'
 
 const PER_SEND = 10

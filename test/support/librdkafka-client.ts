@@ -9,9 +9,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { preparePython } from '../clients/python.ts'
-import { type RecordStream } from './record-stream.ts'
-import { type Server } from './server.ts'
-import { type StreamingClient } from './streaming.ts'
+import type { RecordStream } from './record-stream.ts'
+import type { Server } from './server.ts'
+import type { StreamingClient } from './streaming.ts'
 import { until } from './wait.ts'
 
 export interface LibrdkafkaOptions {

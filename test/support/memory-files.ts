@@ -16,7 +16,7 @@
  * the old life settles any more: whoever waits for it is as dead as the process it stands for.
  */
 import { dirname } from 'node:path'
-import { type Files, type OpenFile, type OpenOptions } from '../../src/base/files.ts'
+import type { Files, OpenFile, OpenOptions } from '../../src/base/files.ts'
 
 export const BLOCK_BYTES = 4096
 

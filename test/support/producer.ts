@@ -2,7 +2,7 @@
  * Producers as users have them: kafkajs over TLS and SASL/PLAIN.
  */
 import { Kafka, logLevel, type Producer, type ProducerConfig } from 'kafkajs'
-import { type Server } from './server.ts'
+import type { Server } from './server.ts'
 
 export interface ProducerOptions extends Pick<ProducerConfig, 'idempotent'> {
   /** The SASL user name. */

@@ -6,14 +6,14 @@ import { connect as connectPlain, type Socket } from 'node:net'
 import { connect, TLSSocket } from 'node:tls'
 import { FrameReader } from '../../protocol/framing.ts'
 import { decodeResponse, encodeRequest } from '../../protocol/headers.ts'
-import { type Message } from '../../protocol/message.ts'
+import type { Message } from '../../protocol/message.ts'
 import { metadataRequest, metadataResponse, type MetadataResponse } from '../../protocol/messages/metadata.ts'
 import { produceRequest, produceResponse, type ProduceResponse } from '../../protocol/messages/produce.ts'
 import { saslAuthenticateRequest, saslAuthenticateResponse } from '../../protocol/messages/sasl-authenticate.ts'
 import { saslHandshakeRequest, saslHandshakeResponse } from '../../protocol/messages/sasl-handshake.ts'
 import { Chunks } from '../../protocol/chunks.ts'
 import { buildBatch, type BatchInput } from '../../protocol/records/build-batch.ts'
-import { type Server } from './server.ts'
+import type { Server } from './server.ts'
 
 export interface RawClientOptions {
   /** The name in the TLS greeting; null for none. */

@@ -1,11 +1,11 @@
 /**
  * Clients that send streams of records (`record-stream.ts`) for as long as they are told to, whatever becomes of the server.
  */
-import { type CompressionTypes, type Producer } from 'kafkajs'
+import type { CompressionTypes, Producer } from 'kafkajs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openProducer, type ProducerOptions } from './producer.ts'
-import { type RecordStream } from './record-stream.ts'
-import { type Server } from './server.ts'
+import type { RecordStream } from './record-stream.ts'
+import type { Server } from './server.ts'
 
 export interface StreamingClient {
   readonly name: string

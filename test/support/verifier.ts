@@ -2,8 +2,8 @@
  * Compares, again and again, what clients know with what a server has stored since the last time. The clients have to pause.
  */
 import { findAnomalies, readRows, type Comparison, type Row } from './anomalies.ts'
-import { type RecordStream } from './record-stream.ts'
-import { type Server } from './server.ts'
+import type { RecordStream } from './record-stream.ts'
+import type { Server } from './server.ts'
 import { until } from './wait.ts'
 
 /** The engine may have ended so often that it is started again only after its longest back-off. */

@@ -4,7 +4,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isSystemError } from '../../src/base/errors.ts'
-import { type Control } from '../../src/cli/client.ts'
+import type { Control } from '../../src/cli/client.ts'
 
 export interface Credentials {
   accessKeyId: string

@@ -10,7 +10,7 @@ import {
   type ApiVersionsRequest,
   type ApiVersionsResponseInput,
 } from '../../../protocol/messages/api-versions.ts'
-import { type Handler } from '../handler.ts'
+import type { Handler } from '../handler.ts'
 
 /** `ranges` is asked for at each call, since the table of handlers is complete only when this handler is in it. */
 export function apiVersionsHandler(ranges: () => ApiVersionRange[]): Handler<ApiVersionsRequest, ApiVersionsResponseInput> {

@@ -17,8 +17,8 @@ import {
   type ListOffsetsRequest,
   type ListOffsetsResponseInput,
 } from '../../../protocol/messages/list-offsets.ts'
-import { type Authorizer } from '../../catalog/authorizer.ts'
-import { type Journal } from '../../journal/journal.ts'
+import type { Authorizer } from '../../catalog/authorizer.ts'
+import type { Journal } from '../../journal/journal.ts'
 import { principalOf, type Handler } from '../handler.ts'
 import { errorCodeOf } from '../refusals.ts'
 

@@ -9,8 +9,8 @@ import {
   type InitProducerIdRequest,
   type InitProducerIdResponseInput,
 } from '../../../protocol/messages/init-producer-id.ts'
-import { type ProducerIds } from '../../journal/producer-ids.ts'
-import { type Handler } from '../handler.ts'
+import type { ProducerIds } from '../../journal/producer-ids.ts'
+import type { Handler } from '../handler.ts'
 
 export function initProducerIdHandler(producerIds: ProducerIds): Handler<InitProducerIdRequest, InitProducerIdResponseInput> {
   return {

@@ -12,10 +12,10 @@ import {
   type MetadataRequest,
   type MetadataResponseInput,
 } from '../../../protocol/messages/metadata.ts'
-import { type Authorizer } from '../../catalog/authorizer.ts'
-import { type Logstore } from '../../catalog/model.ts'
+import type { Authorizer } from '../../catalog/authorizer.ts'
+import type { Logstore } from '../../catalog/model.ts'
 import { principalOf, type Call, type Handler } from '../handler.ts'
-import { type RefusalLog } from '../refusal-log.ts'
+import type { RefusalLog } from '../refusal-log.ts'
 import { errorCodeOf } from '../refusals.ts'
 
 /** The only node there is. */

@@ -10,7 +10,7 @@
  * A producer that sends more than can be taken is told in `throttleTimeMs`, and left unread for that time; should that not be
  * enough, it is refused before anything is stored, and so is what it has sent behind that. What is stored is answered at once.
  */
-import { type Chunks } from '../../../protocol/chunks.ts'
+import type { Chunks } from '../../../protocol/chunks.ts'
 import { ErrorCode } from '../../../protocol/error-codes.ts'
 import {
   produceRequest,
@@ -21,11 +21,11 @@ import {
 import { BATCH_HEADER_BYTES, readBatchHeader, type BatchHeader } from '../../../protocol/records/batch.ts'
 import { checkBatches, type BatchRefusal } from '../../../protocol/records/check-batches.ts'
 import { conversionBudget, type ConversionBudget } from '../../../protocol/records/message-set.ts'
-import { type Log } from '../../base/log.ts'
-import { type Outcome } from '../../base/outcome.ts'
+import type { Log } from '../../base/log.ts'
+import type { Outcome } from '../../base/outcome.ts'
 import { isOverload, LONGEST_SLOW_MS, type Ingest, type WriteRefusal } from '../../ingest/ingest.ts'
 import { principalOf, type Answer, type Call, type Handler } from '../handler.ts'
-import { type RefusalLog } from '../refusal-log.ts'
+import type { RefusalLog } from '../refusal-log.ts'
 import { errorCodeOf } from '../refusals.ts'
 
 type PartitionData = ProduceRequest['topicData'][number]['partitionData'][number]

@@ -15,7 +15,7 @@ import {
   type SaslHandshakeRequest,
   type SaslHandshakeResponseInput,
 } from '../../../protocol/messages/sasl-handshake.ts'
-import { type Handler } from '../handler.ts'
+import type { Handler } from '../handler.ts'
 
 export const saslHandshakeHandler: Handler<SaslHandshakeRequest, SaslHandshakeResponseInput> = {
   request: saslHandshakeRequest,

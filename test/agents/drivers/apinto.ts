@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, sourcesOf } from '../../clients/build.ts'
-import { type AgentUnderTest, type Row, type Setup } from '../agent-under-test.ts'
+import type { AgentUnderTest, Row, Setup } from '../agent-under-test.ts'
 import { AgentProcess } from '../agent-process.ts'
 import { makeLargeLine, makeLines } from '../configured.ts'
 

@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { until } from '../../support/wait.ts'
-import { type AgentUnderTest, type Setup } from '../agent-under-test.ts'
+import type { AgentUnderTest, Setup } from '../agent-under-test.ts'
 import { AgentProcess } from '../agent-process.ts'
 import { install, readVersion, type Installation } from '../installation.ts'
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { AgentProcess } from '../agent-process.ts'
-import { type Row, type RunningAgent } from '../agent-under-test.ts'
+import type { Row, RunningAgent } from '../agent-under-test.ts'
 import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 
 export interface Emulation {

@@ -7,7 +7,7 @@ import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'yaml'
 import { build, sourcesOf } from '../../clients/build.ts'
-import { type AgentUnderTest, type PreparedAgent, type Row, type Setup } from '../agent-under-test.ts'
+import type { AgentUnderTest, PreparedAgent, Row, Setup } from '../agent-under-test.ts'
 import { AgentProcess } from '../agent-process.ts'
 import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { Kafka, logLevel, type LogEntry, type Message } from 'kafkajs'
-import { type AgentUnderTest, type Row, type Setup } from '../agent-under-test.ts'
+import type { AgentUnderTest, Row, Setup } from '../agent-under-test.ts'
 import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 
 export const kafkajs: AgentUnderTest = {

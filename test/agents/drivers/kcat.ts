@@ -1,6 +1,6 @@
 /** kcat, and with it librdkafka, which most agents send with that are not written in Java or Go: lines by its standard input. */
 import assert from 'node:assert/strict'
-import { type AgentUnderTest, type Row } from '../agent-under-test.ts'
+import type { AgentUnderTest, Row } from '../agent-under-test.ts'
 import { AgentProcess } from '../agent-process.ts'
 import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 import { install, readVersion, type Installation } from '../installation.ts'

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { passwordVariable } from '../../../src/agents/agent.ts'
 import { preparePython } from '../../clients/python.ts'
-import { type AgentUnderTest, type Setup } from '../agent-under-test.ts'
+import type { AgentUnderTest, Setup } from '../agent-under-test.ts'
 import { assertKnown, expandVariables, startEmulated, type Emulation } from './emulated.ts'
 
 /** What the program is told. */

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { passwordVariable } from '../../../src/agents/agent.ts'
 import { prepareJava } from '../../clients/java.ts'
-import { type AgentUnderTest } from '../agent-under-test.ts'
+import type { AgentUnderTest } from '../agent-under-test.ts'
 import { assertKnown, expandVariables, startEmulated } from './emulated.ts'
 
 const PLUGIN = '12.1.4'

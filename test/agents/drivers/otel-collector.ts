@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '../../support/wait.ts'
 import { build } from '../../clients/build.ts'
-import { type AgentUnderTest, type Row, type Setup } from '../agent-under-test.ts'
+import type { AgentUnderTest, Row, Setup } from '../agent-under-test.ts'
 import { AgentProcess } from '../agent-process.ts'
 import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 

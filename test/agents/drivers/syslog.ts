@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type AgentUnderTest, type Row, type Setup } from '../agent-under-test.ts'
+import type { AgentUnderTest, Row, Setup } from '../agent-under-test.ts'
 import { AgentProcess } from '../agent-process.ts'
 import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 import { install, readVersion, type Installation, type Packaged } from '../installation.ts'

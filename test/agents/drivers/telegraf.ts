@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from '../../clients/build.ts'
-import { type AgentUnderTest, type Row, type Setup } from '../agent-under-test.ts'
+import type { AgentUnderTest, Row, Setup } from '../agent-under-test.ts'
 import { AgentProcess } from '../agent-process.ts'
 import { makeLargeLine, makeLines, numberOfLine } from '../configured.ts'
 

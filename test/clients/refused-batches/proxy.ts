@@ -10,11 +10,11 @@
  */
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
 import { makeCertificates } from '../../../certs/development.ts'
 import { ApiKey } from '../../../protocol/api-keys.ts'
-import { type Chunks } from '../../../protocol/chunks.ts'
+import type { Chunks } from '../../../protocol/chunks.ts'
 import { FrameReader } from '../../../protocol/framing.ts'
 import { decodeRequestHeader, decodeResponse } from '../../../protocol/headers.ts'
 import { produceRequest, produceResponse } from '../../../protocol/messages/produce.ts'

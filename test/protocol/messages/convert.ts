@@ -2,9 +2,9 @@
  * Values of messages as the fixtures write them and as we have them, and random ones: all by walking over the declaration.
  */
 import { Chunks } from '../../../protocol/chunks.ts'
-import { type NamedField, type Shape } from '../../../protocol/schema.ts'
+import type { NamedField, Shape } from '../../../protocol/schema.ts'
 import { inPieces } from '../fixtures.ts'
-import { type Random } from '../random.ts'
+import type { Random } from '../random.ts'
 
 type Struct = Readonly<Record<string, unknown>>
 

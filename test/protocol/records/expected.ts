@@ -1,8 +1,8 @@
 /**
  * Records as the fixtures have them.
  */
-import { type KafkaRecord } from '../../../protocol/records/records.ts'
-import { type ExpectedRecord } from '../fixtures.ts'
+import type { KafkaRecord } from '../../../protocol/records/records.ts'
+import type { ExpectedRecord } from '../fixtures.ts'
 
 export function asExpected({ offset, timestamp, key, value, headers }: KafkaRecord): ExpectedRecord {
   return {

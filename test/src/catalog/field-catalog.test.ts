@@ -6,8 +6,8 @@ import { nodeFiles } from '../../../src/base/files.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import { openCatalog, type Catalog } from '../../../src/catalog/catalog.ts'
 import { FieldCatalog } from '../../../src/catalog/field-catalog.ts'
-import { type FieldReport } from '../../../src/catalog/field-statistics.ts'
-import { type Logstore } from '../../../src/catalog/model.ts'
+import type { FieldReport } from '../../../src/catalog/field-statistics.ts'
+import type { Logstore } from '../../../src/catalog/model.ts'
 
 describe('the catalog of fields', () => {
   let directory: string

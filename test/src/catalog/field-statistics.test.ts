@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { FieldStatistics, typeOf, type FieldReport, type SampledField } from '../../../src/catalog/field-statistics.ts'
-import { type Field } from '../../../src/catalog/model.ts'
+import type { Field } from '../../../src/catalog/model.ts'
 import {
   addToSketch,
   createSketch,

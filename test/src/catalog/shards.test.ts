@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Logstore } from '../../../src/catalog/model.ts'
+import type { Logstore } from '../../../src/catalog/model.ts'
 import { changeShards, listShards, writableShards } from '../../../src/catalog/shards.ts'
 import { makeLogstore } from '../store/fixture.ts'
 

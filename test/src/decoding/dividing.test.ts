@@ -1,6 +1,6 @@
 /** Values that hold several logs: each has its own bytes, and nothing that is one log is divided. */
 import assert from 'node:assert/strict'
-import { type LogFormat } from '../../../src/decoding/log-format.ts'
+import type { LogFormat } from '../../../src/decoding/log-format.ts'
 import { contents, decode } from './fixtures.ts'
 
 const csv: LogFormat = { name: 'csv', columns: ['id', 'text'] }

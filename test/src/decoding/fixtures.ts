@@ -1,7 +1,7 @@
 /** What the tests of decoding share: records, and what a decoder makes of them. */
-import { type KafkaRecord } from '../../../protocol/records/records.ts'
+import type { KafkaRecord } from '../../../protocol/records/records.ts'
 import { Decoder, type DecodedLog } from '../../../src/decoding/decoder.ts'
-import { type LogFormat, type Mask } from '../../../src/decoding/log-format.ts'
+import type { LogFormat, Mask } from '../../../src/decoding/log-format.ts'
 
 export const RECEIVED_MS = Date.UTC(2026, 0, 15, 12)
 

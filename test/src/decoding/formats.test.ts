@@ -1,6 +1,6 @@
 /** What is read of values in each format, from lines as agents and their documentation have them. */
 import assert from 'node:assert/strict'
-import { type LogFormat } from '../../../src/decoding/log-format.ts'
+import type { LogFormat } from '../../../src/decoding/log-format.ts'
 import { contents, decode, read, RECEIVED_MS } from './fixtures.ts'
 
 type Format = LogFormat['name'] | LogFormat

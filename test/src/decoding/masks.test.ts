@@ -1,7 +1,7 @@
 /** What is replaced in records before anything else is done with them. */
 import assert from 'node:assert/strict'
 import { Masker } from '../../../src/decoding/masks.ts'
-import { type Mask } from '../../../src/decoding/log-format.ts'
+import type { Mask } from '../../../src/decoding/log-format.ts'
 import { recordOf } from './fixtures.ts'
 
 function mask(masks: Mask[], value: Buffer | string) {

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { Decoder } from '../../../src/decoding/decoder.ts'
-import { type LogFormat } from '../../../src/decoding/log-format.ts'
-import { type Row } from '../../../src/store/row-block.ts'
+import type { LogFormat } from '../../../src/decoding/log-format.ts'
+import type { Row } from '../../../src/store/row-block.ts'
 import { ask, insertRows, makeLogstore, openStore, type StoreFixture } from '../store/fixture.ts'
 import { contents, decode, read, recordOf, RECEIVED_MS } from './fixtures.ts'
 

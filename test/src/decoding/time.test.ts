@@ -1,7 +1,7 @@
 /** When a log was made: which of its times counts, how times are written, and what is odd about them. */
 import assert from 'node:assert/strict'
 import { decode, RECEIVED_MS, type Options } from './fixtures.ts'
-import { type LogFormat } from '../../../src/decoding/log-format.ts'
+import type { LogFormat } from '../../../src/decoding/log-format.ts'
 
 const NO_TIMESTAMP: Options = { record: { timestamp: -1 } }
 const TIME = Date.UTC(2026, 0, 15, 11, 30, 0, 250)

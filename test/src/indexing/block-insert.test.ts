@@ -5,7 +5,7 @@ import assert from 'node:assert/strict'
 import { ClickHouseError } from '@clickhouse/client'
 import { SluiceError, sluiceError } from '../../../src/base/errors.ts'
 import { BlockInsert, type BlockTable } from '../../../src/indexing/block-insert.ts'
-import { type RowBlock } from '../../../src/store/row-block.ts'
+import type { RowBlock } from '../../../src/store/row-block.ts'
 import { readRows, type StoredRow } from '../../support/stored-rows.ts'
 import { makeBlock } from '../store/fixture.ts'
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { type FieldReport } from '../../../src/catalog/field-statistics.ts'
+import type { FieldReport } from '../../../src/catalog/field-statistics.ts'
 import { distinctValues } from '../../../src/catalog/field-statistics.ts'
 import { FieldSampler } from '../../../src/indexing/field-sampler.ts'
-import { type Row } from '../../../src/store/row-block.ts'
+import type { Row } from '../../../src/store/row-block.ts'
 
 describe('the sampler of fields', () => {
   let reports: FieldReport[]

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { Random } from '../../protocol/random.ts'
-import { type Fault, type MemoryFiles, type Operation } from '../../support/memory-files.ts'
+import type { Fault, MemoryFiles, Operation } from '../../support/memory-files.ts'
 import { forSeeds, MYSQL, newFiles, NGINX, openJournal, take } from '../journal/fixtures.ts'
 import { MemoryTables, PARKED, pass, startIndexer, useClock } from './fixtures.ts'
 

@@ -4,8 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { sluiceError } from '../../../src/base/errors.ts'
-import { type Journal } from '../../../src/journal/journal.ts'
-import { type MemoryFiles } from '../../support/memory-files.ts'
+import type { Journal } from '../../../src/journal/journal.ts'
+import type { MemoryFiles } from '../../support/memory-files.ts'
 import { faultOnce, MYSQL, newFiles, NGINX, openJournal, segmentPaths, take } from '../journal/fixtures.ts'
 import { LOGSTORES, MemoryTables, PARKED, pass, passUntil, send, startIndexer, useClock, type Running } from './fixtures.ts'
 

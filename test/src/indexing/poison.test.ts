@@ -2,7 +2,7 @@
  * Logs that their table refuses are stored with the reason, whatever ends the indexer in between, and hold nobody up.
  */
 import assert from 'node:assert/strict'
-import { type Journal } from '../../../src/journal/journal.ts'
+import type { Journal } from '../../../src/journal/journal.ts'
 import { MYSQL, newFiles, NGINX, openJournal, take } from '../journal/fixtures.ts'
 import { MemoryTables, pass, passUntil, send, startIndexer, useClock } from './fixtures.ts'
 

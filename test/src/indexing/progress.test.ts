@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { Chunks } from '../../../protocol/chunks.ts'
-import { type FromIndexer } from '../../../src/indexing/messages.ts'
+import type { FromIndexer } from '../../../src/indexing/messages.ts'
 import { IndexingProgress } from '../../../src/indexing/progress.ts'
-import { type Indexed } from '../../../src/journal/checkpoint.ts'
+import type { Indexed } from '../../../src/journal/checkpoint.ts'
 import { MYSQL, NGINX } from '../journal/fixtures.ts'
 
 const NOW = 1_700_000_000_000

@@ -10,8 +10,8 @@ import { Codec } from '../../../protocol/records/compression.ts'
 import { crc32c } from '../../../protocol/records/crc32c.ts'
 import { Decoder } from '../../../src/decoding/decoder.ts'
 import { rowsOf } from '../../../src/indexing/rows.ts'
-import { type DecodedEntry } from '../../../src/journal/format.ts'
-import { type Row } from '../../../src/store/row-block.ts'
+import type { DecodedEntry } from '../../../src/journal/format.ts'
+import type { Row } from '../../../src/store/row-block.ts'
 
 const RECEIVED_MS = 1_700_000_000_000
 

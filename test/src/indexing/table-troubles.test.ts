@@ -3,10 +3,10 @@
  */
 import assert from 'node:assert/strict'
 import { silentLog } from '../../../src/base/log.ts'
-import { type Logstore } from '../../../src/catalog/model.ts'
+import type { Logstore } from '../../../src/catalog/model.ts'
 import { InsertPace } from '../../../src/indexing/insert-pace.ts'
 import { TableWriter } from '../../../src/indexing/table-writer.ts'
-import { type JournalEntry } from '../../../src/journal/format.ts'
+import type { JournalEntry } from '../../../src/journal/format.ts'
 import { SpareBuffers } from '../../../src/store/row-block.ts'
 import { Store } from '../../../src/store/store.ts'
 import { newFiles, openJournal, readAll, take } from '../journal/fixtures.ts'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setBaseOffset } from '../../../protocol/records/batch.ts'
 import { JournalReader, type ReadLimit } from '../../../src/journal/reader.ts'
-import { type Operation } from '../../support/memory-files.ts'
+import type { Operation } from '../../support/memory-files.ts'
 import {
   batchOf,
   BEGINNING,

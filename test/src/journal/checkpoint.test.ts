@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { crc32c } from '../../../protocol/records/crc32c.ts'
-import { type Checkpoint } from '../../../src/journal/checkpoint.ts'
+import type { Checkpoint } from '../../../src/journal/checkpoint.ts'
 import { Journal } from '../../../src/journal/journal.ts'
-import { type MemoryFiles } from '../../support/memory-files.ts'
+import type { MemoryFiles } from '../../support/memory-files.ts'
 import {
   BEGINNING,
   checkpointPaths,

@@ -7,10 +7,10 @@
  */
 import assert from 'node:assert/strict'
 import { Journal, type Appended } from '../../../src/journal/journal.ts'
-import { type DecodedEntry } from '../../../src/journal/format.ts'
+import type { DecodedEntry } from '../../../src/journal/format.ts'
 import { JournalReader } from '../../../src/journal/reader.ts'
 import { Random } from '../../protocol/random.ts'
-import { type Fault, type MemoryFiles } from '../../support/memory-files.ts'
+import type { Fault, MemoryFiles } from '../../support/memory-files.ts'
 import {
   batchOf,
   clientIds,

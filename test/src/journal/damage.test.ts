@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { decodeGroupHeader, encodeGroupHeader, encodeSegmentHeader } from '../../../src/journal/format.ts'
 import { listSegments, segmentPath } from '../../../src/journal/segments.ts'
-import { type MemoryFiles } from '../../support/memory-files.ts'
+import type { MemoryFiles } from '../../support/memory-files.ts'
 import {
   checkpointPaths,
   clientIds,

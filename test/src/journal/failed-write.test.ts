@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { listSegments, segmentPath } from '../../../src/journal/segments.ts'
 import { JournalReader } from '../../../src/journal/reader.ts'
-import { type Fault, type Operation } from '../../support/memory-files.ts'
+import type { Fault, Operation } from '../../support/memory-files.ts'
 import {
   BEGINNING,
   clientIds,

@@ -2,9 +2,9 @@
  * A journal that answers before the sync: `journal.sync: interval`.
  */
 import assert from 'node:assert/strict'
-import { type JournalOptions } from '../../../src/journal/journal.ts'
+import type { JournalOptions } from '../../../src/journal/journal.ts'
 import { Random } from '../../protocol/random.ts'
-import { type MemoryFiles, type Operation } from '../../support/memory-files.ts'
+import type { MemoryFiles, Operation } from '../../support/memory-files.ts'
 import { until } from '../../support/wait.ts'
 import { clientIds, faultOnce, forSeeds, newFiles, openJournal, readAll, store, take, turns } from './fixtures.ts'
 

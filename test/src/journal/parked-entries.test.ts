@@ -3,9 +3,9 @@
  */
 import assert from 'node:assert/strict'
 import { silentLog } from '../../../src/base/log.ts'
-import { type JournalEntry } from '../../../src/journal/format.ts'
+import type { JournalEntry } from '../../../src/journal/format.ts'
 import { ParkedEntries } from '../../../src/journal/parked-entries.ts'
-import { type ParkedEnd } from '../../../src/journal/parked-file.ts'
+import type { ParkedEnd } from '../../../src/journal/parked-file.ts'
 import { Random } from '../../protocol/random.ts'
 import { MemoryFiles } from '../../support/memory-files.ts'
 import { DIRECTORY, NGINX, openJournal, readAll, store } from './fixtures.ts'

@@ -10,7 +10,7 @@ import {
   type Repair,
   type RepairOptions,
 } from '../../../src/journal/repair.ts'
-import { type MemoryFiles } from '../../support/memory-files.ts'
+import type { MemoryFiles } from '../../support/memory-files.ts'
 import { MemoryTables, PARKED, pass, passUntil, send, startIndexer, useClock } from '../indexing/fixtures.ts'
 import { DIRECTORY, MYSQL, newFiles, NGINX, openJournal, SEGMENT_BYTES } from './fixtures.ts'
 

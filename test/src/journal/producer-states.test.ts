@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { type BatchInput } from '../../../protocol/records/build-batch.ts'
+import type { BatchInput } from '../../../protocol/records/build-batch.ts'
 import { Outcome } from '../../../src/base/outcome.ts'
 import { ProducerStates, sequencedBatches, type SequencedBatch, type Stream } from '../../../src/journal/producer-states.ts'
 import { Chunks } from '../../../protocol/chunks.ts'
-import { type BatchHeader } from '../../../protocol/records/batch.ts'
+import type { BatchHeader } from '../../../protocol/records/batch.ts'
 import { checkBatches } from '../../../protocol/records/check-batches.ts'
 import {
   batchOf,

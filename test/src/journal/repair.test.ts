@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { type Files } from '../../../src/base/files.ts'
+import type { Files } from '../../../src/base/files.ts'
 import { silentLog } from '../../../src/base/log.ts'
 import { BLOCK_BYTES, encodeSegmentHeader, GROUP_HEADER_BYTES } from '../../../src/journal/format.ts'
 import { listJournal, newestCheckpoint } from '../../../src/journal/inspection.ts'
-import { type Journal } from '../../../src/journal/journal.ts'
-import { type Group } from '../../../src/journal/reader.ts'
+import type { Journal } from '../../../src/journal/journal.ts'
+import type { Group } from '../../../src/journal/reader.ts'
 import { ProducerIds } from '../../../src/journal/producer-ids.ts'
 import {
   findDamages,
@@ -20,7 +20,7 @@ import {
   type RepairOptions,
 } from '../../../src/journal/repair.ts'
 import { segmentPath, type Segment } from '../../../src/journal/segments.ts'
-import { type MemoryFiles } from '../../support/memory-files.ts'
+import type { MemoryFiles } from '../../support/memory-files.ts'
 import { MemoryTables, pass, passUntil, startIndexer, useClock } from '../indexing/fixtures.ts'
 import {
   checkpointPaths,

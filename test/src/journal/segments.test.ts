@@ -3,7 +3,7 @@ import { basename } from 'node:path'
 import { SPARE_SEGMENTS } from '../../../src/journal/journal.ts'
 import { listSegments, segmentPath } from '../../../src/journal/segments.ts'
 import { JournalReader } from '../../../src/journal/reader.ts'
-import { type MemoryFiles } from '../../support/memory-files.ts'
+import type { MemoryFiles } from '../../support/memory-files.ts'
 import {
   clientIds,
   DIRECTORY,

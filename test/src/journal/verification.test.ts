@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { crc32c } from '../../../protocol/records/crc32c.ts'
-import { type Checkpoint } from '../../../src/journal/checkpoint.ts'
+import type { Checkpoint } from '../../../src/journal/checkpoint.ts'
 import { encodeSegmentHeader, GROUP_HEADER_BYTES, type SegmentHeader } from '../../../src/journal/format.ts'
 import { listJournal, newestCheckpoint } from '../../../src/journal/inspection.ts'
-import { type Journal } from '../../../src/journal/journal.ts'
+import type { Journal } from '../../../src/journal/journal.ts'
 import { listSegments, segmentPath } from '../../../src/journal/segments.ts'
-import { type SavedState } from '../../../src/journal/state.ts'
+import type { SavedState } from '../../../src/journal/state.ts'
 import { verifyJournal } from '../../../src/journal/verification.ts'
 import { Random } from '../../protocol/random.ts'
-import { type MemoryFiles } from '../../support/memory-files.ts'
+import type { MemoryFiles } from '../../support/memory-files.ts'
 import {
   checkpointPaths,
   DIRECTORY,

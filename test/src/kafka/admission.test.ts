@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
-import { type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { Networks } from '../../../src/base/networks.ts'
 import { defaultLimits, type Limits } from '../../../src/config/limits.ts'
-import { type Log } from '../../../src/base/log.ts'
+import type { Log } from '../../../src/base/log.ts'
 import { Admission } from '../../../src/kafka/admission.ts'
 
 const anywhere = { name: 'internet', networks: new Networks(['0.0.0.0/0', '::/0']) }

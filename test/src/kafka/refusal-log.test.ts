@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { install, type Clock } from '@sinonjs/fake-timers'
-import { type Log } from '../../../src/base/log.ts'
+import type { Log } from '../../../src/base/log.ts'
 import { RefusalLog } from '../../../src/kafka/refusal-log.ts'
 
 const MINUTES = 60_000

@@ -9,7 +9,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type StoreConnection } from '../../../src/store/connection.ts'
+import type { StoreConnection } from '../../../src/store/connection.ts'
 import { makeDirectory, until } from './fixture.ts'
 
 /** The name of the cluster of all servers. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { text } from 'node:stream/consumers'
-import { type ExportFormat, type ExportRange } from '../../../src/store/export.ts'
-import { type Row } from '../../../src/store/row-block.ts'
-import { type Store } from '../../../src/store/store.ts'
+import type { ExportFormat, ExportRange } from '../../../src/store/export.ts'
+import type { Row } from '../../../src/store/row-block.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { insertRows, makeLogstore, openStore, type StoreFixture } from './fixture.ts'
 
 const MINUTE_MS = 60_000

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { type AddressInfo } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { type Store } from '../../../src/store/store.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { ask, insertRows, makeLogstore, openStore, until, type StoreFixture } from './fixture.ts'
 
 describe('Store.query', () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { pino } from 'pino'
-import { type Logstore } from '../../../src/catalog/model.ts'
+import type { Logstore } from '../../../src/catalog/model.ts'
 import { Janitor } from '../../../src/store/janitor.ts'
-import { type Store } from '../../../src/store/store.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { ask, insertRows, makeLogstore, openStore, until, type StoreFixture } from './fixture.ts'
 
 const DAY_MS = 86_400_000

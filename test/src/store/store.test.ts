@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type Logstore } from '../../../src/catalog/model.ts'
+import type { Logstore } from '../../../src/catalog/model.ts'
 import { fieldColumn } from '../../../src/store/fields.ts'
 import { insertQueryPrefix, Store } from '../../../src/store/store.ts'
 import { ask, insertRows, makeBlock, makeLogstore, makeRow, openStore, until, type StoreFixture } from './fixture.ts'
