@@ -1,7 +1,7 @@
 /**
  * How throughput and CPU grow with connections, logstores, shards, the journal and processes:
  *
- *     npm run bench -- scale [--only connections,logstores,shards,journal,processes] [--batch 1000] [--rounds 2] [--engine]
+ *     npm run bench -- scale [--only connections,bare-connections,logstores,shards,journal,processes] [--batch 1000] [--rounds 2] [--engine]
  *                            [--quick] [--json]
  *
  * CPU per request of the process that acknowledges, as a multiple of what it is at the smallest size: a server that scales has no figure

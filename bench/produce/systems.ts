@@ -112,7 +112,9 @@ export class Systems {
       return
     }
     const { seconds, eachSeconds, churnSeconds, bytes } = isQuick ? QUICK_WARM_UP : WARM_UP
-    const same = rows.filter(each => each.kind === 'load' && each.keyKind === row.keyKind)
+    const fits = ({ kind, keyKind, hasBarePath }: Row): boolean =>
+      kind === 'load' && keyKind === row.keyKind && (hasBarePath || !(server instanceof Bare))
+    const same = rows.filter(fits)
     const loads = new Map(same.map(({ load }) => [JSON.stringify(load), load]))
     for (const load of loads.values()) {
       const duration = load.mode === 'churn' ? churnSeconds : Math.max(eachSeconds, seconds / loads.size)

@@ -1,8 +1,11 @@
 /**
  * What a server can grow in, and how the load on it is measured at one size.
  */
+import { join } from 'node:path'
+import { Bare } from '../load/bare.ts'
 import type { Certificates } from '../load/certificates.ts'
-import { runLoad, type Load, type LoadResult } from '../load/generator.ts'
+import { runLoad, type Load, type LoadResult, type Target } from '../load/generator.ts'
+import { cacheDirectory } from '../load/paths.ts'
 import { Sluice } from '../load/sluice.ts'
 
 export interface Measurement {
@@ -47,7 +50,21 @@ export const dimensions: Readonly<Record<string, Dimension>> = {
     quickSizes: [1, 50, 500],
     extraSeconds: size => 2 + size / 300,
     measure: (size, settings) =>
-      withServers(1, settings, {}, ([server]) => measureLoad([server!], settings, { connections: size, inflight: 1 })),
+      withServers(1, settings, {}, servers => measureLoad(servers, settings, { connections: size, inflight: 1 })),
+  },
+  'bare-connections': {
+    about: 'the same of the bare path',
+    sizes: [1, 8, 50, 200, 1000, 5000],
+    quickSizes: [1, 50, 500],
+    extraSeconds: size => 2 + size / 300,
+    async measure(size, settings) {
+      const bare = await Bare.start({ directory: join(cacheDirectory, 'scale-bare'), certificates: settings.certificates })
+      try {
+        return await measureLoad([bare], settings, { connections: size, inflight: 1 })
+      } finally {
+        await bare.remove()
+      }
+    },
   },
   logstores: {
     about: 'logstores that are written to in turn',
@@ -56,7 +73,7 @@ export const dimensions: Readonly<Record<string, Dimension>> = {
     extraSeconds: size => 2 + size / 100,
     measure: (size, settings) => {
       const logstores = size === 1 ? ['bench'] : Array.from({ length: size }, (_, number) => `bench-${number}`)
-      return withServers(1, settings, { logstores }, ([server]) => measureLoad([server!], settings, { topics: size }))
+      return withServers(1, settings, { logstores }, servers => measureLoad(servers, settings, { topics: size }))
     },
   },
   shards: {
@@ -64,7 +81,7 @@ export const dimensions: Readonly<Record<string, Dimension>> = {
     sizes: [1, 16, 64, 256],
     quickSizes: [1, 64],
     extraSeconds: () => 2,
-    measure: (size, settings) => withServers(1, settings, { shards: size }, ([server]) => measureLoad([server!], settings, {})),
+    measure: (size, settings) => withServers(1, settings, { shards: size }, servers => measureLoad(servers, settings, {})),
   },
   journal: {
     about: 'GB in the journal that wait for the store',
@@ -77,7 +94,7 @@ export const dimensions: Readonly<Record<string, Dimension>> = {
       const held = { settings: { store, journal: { maxBytes: '64 GB' }, log: { level: 'silent' } } }
       return withServers(1, settings, held, async ([server]) => {
         if (size > 0)
-          await runLoad(acknowledging(server!), {
+          await runLoad(server!, {
             ...{ connections: CONNECTIONS, inflight: IN_FLIGHT, batch: FILL_BYTES },
             ...{ warmup: 0, duration: LONG_SECONDS, maxBytes: size * 1e9 },
           })
@@ -114,12 +131,10 @@ async function withServers<Result>(
 }
 
 /** Puts the same load on each of the servers at the same time. */
-async function measureLoad(servers: readonly Sluice[], settings: Settings, load: Load): Promise<Measurement> {
+async function measureLoad(servers: readonly Target[], settings: Settings, load: Load): Promise<Measurement> {
   const { batch, warmUpSeconds: warmup, seconds: duration } = settings
   const results = await Promise.all(
-    servers.map(server =>
-      runLoad(acknowledging(server), { connections: CONNECTIONS, inflight: IN_FLIGHT, batch, warmup, duration, ...load }),
-    ),
+    servers.map(server => runLoad(server, { connections: CONNECTIONS, inflight: IN_FLIGHT, batch, warmup, duration, ...load })),
   )
   const sum = (of: (result: LoadResult) => number): number => results.reduce((total, result) => total + of(result), 0)
   const most = (of: (result: LoadResult) => number): number => Math.max(...results.map(of))
@@ -132,9 +147,4 @@ async function measureLoad(servers: readonly Sluice[], settings: Settings, load:
     ackP99Ms: most(({ ack_ms }) => ack_ms?.p99 ?? NaN),
     startSeconds: null,
   }
-}
-
-/** The server without its other processes. */
-function acknowledging({ broker, ca, server }: Sluice): { broker: string; ca: string; pids: number[] } {
-  return { broker, ca, pids: [server.pid] }
 }

@@ -8,6 +8,15 @@ import type { Point, ScaleRow } from './rows.ts'
 
 /** Beyond it, what is measured is not noise. */
 const BEND = 1.25
+const BARE = 'bare-connections'
+
+/** Why a line bends, where it does. */
+const REASONS: Readonly<Record<string, string>> = {
+  connections:
+    'A connection has some 40 KB of its own, nearly all of it of TLS and of Node, and when it sends again the caches of the processor have ' +
+    'lost them to others.',
+  logstores: 'A logstore has counters and sequence numbers of its own, for which the same is true.',
+}
 
 export function makeScaleSection(directory: string): Section | undefined {
   const [results, engine] = [readResults<ScaleRow>(directory, 'scale'), readResults<ScaleRow>(directory, 'scale-engine')]
@@ -32,13 +41,25 @@ export function makeScaleSection(directory: string): Section | undefined {
 
 /** Where a line goes up again: one that falls first, as larger groups share a sync, must not hide it. */
 function describeBends(points: readonly Point[]): string {
-  const bent = points.flatMap(({ dimension, size, cpuUsPerRequest }) => {
-    const smaller = points.filter(point => point.dimension === dimension && point.size < size)
-    const ratio = cpuUsPerRequest / Math.min(...smaller.map(point => point.cpuUsPerRequest))
-    return ratio > BEND ? [`${size.toLocaleString('en')} ${dimension}: ${ratio.toFixed(2)}`] : []
-  })
+  const bends = new Map(points.map(point => [point, bendAt(point, points)] as const))
+  const bent = [...bends].filter(([{ dimension }, bend]) => bend > BEND && dimension !== BARE)
   if (bent.length === 0) return `No size takes more than ${BEND} of the least that a smaller one takes.`
-  return `More than ${BEND} of the least that a smaller size takes: ${bent.join('; ')}.`
+  const sizes = bent.map(([{ dimension, size }, bend]) => {
+    const bare = points.find(point => dimension === 'connections' && point.dimension === BARE && point.size === size)
+    const beside = bare === undefined ? '' : ` (the bare path ${bends.get(bare)!.toFixed(2)})`
+    return `${size.toLocaleString('en')} ${dimension}: ${bend.toFixed(2)}${beside}`
+  })
+  const reasons = Object.entries(REASONS).filter(([name]) => bent.some(([{ dimension }]) => dimension === name))
+  return [
+    `More than ${BEND} of the least that a smaller size takes: ${sizes.join('; ')}.`,
+    ...reasons.map(([, why]) => why),
+  ].join(' ')
+}
+
+/** What a size takes, as a multiple of the least that a smaller one takes. */
+function bendAt({ dimension, size, cpuUsPerRequest }: Point, points: readonly Point[]): number {
+  const smaller = points.filter(point => point.dimension === dimension && point.size < size)
+  return cpuUsPerRequest / Math.min(...smaller.map(point => point.cpuUsPerRequest))
 }
 
 function formatPoints(points: readonly Point[]): string {
