@@ -10,14 +10,6 @@ import type { Point, ScaleRow } from './rows.ts'
 const BEND = 1.25
 const BARE = 'bare-connections'
 
-/** Why a line bends, where it does. */
-const REASONS: Readonly<Record<string, string>> = {
-  connections:
-    'A connection has some 40 KB of its own, nearly all of it of TLS and of Node, and when it sends again the caches of the processor have ' +
-    'lost them to others.',
-  logstores: 'A logstore has counters and sequence numbers of its own, for which the same is true.',
-}
-
 export function makeScaleSection(directory: string): Section | undefined {
   const [results, engine] = [readResults<ScaleRow>(directory, 'scale'), readResults<ScaleRow>(directory, 'scale-engine')]
   const points = results?.rows[0]?.points ?? []
@@ -41,19 +33,15 @@ export function makeScaleSection(directory: string): Section | undefined {
 
 /** Where a line goes up again: one that falls first, as larger groups share a sync, must not hide it. */
 function describeBends(points: readonly Point[]): string {
-  const bends = new Map(points.map(point => [point, bendAt(point, points)] as const))
-  const bent = [...bends].filter(([{ dimension }, bend]) => bend > BEND && dimension !== BARE)
+  const bent = points.filter(point => point.dimension !== BARE && bendAt(point, points) > BEND)
   if (bent.length === 0) return `No size takes more than ${BEND} of the least that a smaller one takes.`
-  const sizes = bent.map(([{ dimension, size }, bend]) => {
-    const bare = points.find(point => dimension === 'connections' && point.dimension === BARE && point.size === size)
-    const beside = bare === undefined ? '' : ` (the bare path ${bends.get(bare)!.toFixed(2)})`
-    return `${size.toLocaleString('en')} ${dimension}: ${bend.toFixed(2)}${beside}`
+  const sizes = bent.map(point => {
+    const { dimension, size } = point
+    const bare = points.find(each => dimension === 'connections' && each.dimension === BARE && each.size === size)
+    const beside = bare === undefined ? '' : ` (the bare path ${bendAt(bare, points).toFixed(2)})`
+    return `${size.toLocaleString('en')} ${dimension}: ${bendAt(point, points).toFixed(2)}${beside}`
   })
-  const reasons = Object.entries(REASONS).filter(([name]) => bent.some(([{ dimension }]) => dimension === name))
-  return [
-    `More than ${BEND} of the least that a smaller size takes: ${sizes.join('; ')}.`,
-    ...reasons.map(([, why]) => why),
-  ].join(' ')
+  return `More than ${BEND} of the least that a smaller size takes: ${sizes.join('; ')}.`
 }
 
 /** What a size takes, as a multiple of the least that a smaller one takes. */
