@@ -151,15 +151,15 @@ class NodeFile implements OpenFile {
     let length = 0
     for (const piece of pieces) length += piece.length
     if (length === 0) return
-    // The call goes on after a short write, and in steps of IOV_MAX pieces, until the system takes no more: a count below
-    // the length therefore means that there is no room, although the first bytes went through and hid the error.
     const { bytesWritten } = await this.#handle.writev(pieces as Uint8Array[], position).catch((error: Error) => {
       // As errors of all other calls do, it names the file.
       error.message += ` '${this.#path}'`
       throw error
     })
-    if (bytesWritten !== length)
-      throw sluiceError('STORAGE_FAILED', { doing: `writing ${this.#path}: it took ${bytesWritten} of ${length} bytes` })
+    if (bytesWritten === 0) throw sluiceError('STORAGE_FAILED', { doing: `writing ${this.#path}: it took none of ${length} bytes` })
+    // The call goes on, in steps of IOV_MAX pieces, until the system takes no more; the bytes it took before hide the error,
+    // which the rest then tells: that the disk is full, say.
+    if (bytesWritten < length) return this.write([Buffer.concat(pieces).subarray(bytesWritten)], position + bytesWritten)
     if (this.#syncsAfterWrite) await this.#handle.datasync()
   }
 
