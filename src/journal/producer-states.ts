@@ -18,6 +18,8 @@ const KEPT_BATCHES = 5
 export const KEPT_MS = 24 * 60 * 60 * 1000
 /** How long a refusal is enforced against the bound: longer than any client's request time-out and deeper than its pipeline. */
 const REFUSAL_MS = 10 * 60 * 1000
+/** How exactly it is known which stream was used last: to put one behind all others costs more than all else that a batch costs here. */
+const USE_MS = 1000
 const LARGEST_SEQUENCE = 0x7fffffff
 
 export interface Stream {
@@ -112,7 +114,7 @@ export interface SavedStream extends Stream {
 }
 
 export class ProducerStates {
-  /** By stream; least recently used first, since each use puts its stream last. */
+  /** By stream; least recently used first. */
   readonly #states = new Map<string, StreamState>()
   readonly #maxStreams: number
   /** The entries below this one are durable. */
@@ -148,10 +150,12 @@ export class ProducerStates {
   /** Records that a batch which was judged `next` has been taken. */
   take(stream: Stream, batch: SequencedBatch, taken: Omit<TakenBatch, 'firstSequence' | 'lastSequence'>, nowMs: number): void {
     const state = this.#use(stream, batch, nowMs)
-    const lastSequence = sequenceAfter(batch.firstSequence, batch.count - 1)
+    const { shard, baseOffset, entry, durable } = taken
+    const { firstSequence } = batch
+    const lastSequence = sequenceAfter(firstSequence, batch.count - 1)
     state.refusedMs = undefined
     state.isInDoubt = false
-    state.taken.push({ firstSequence: batch.firstSequence, lastSequence, ...taken })
+    state.taken.push({ firstSequence, lastSequence, shard, baseOffset, entry, durable })
     state.nextSequence = sequenceAfter(lastSequence, 1)
     while (state.taken.length > KEPT_BATCHES && (state.taken[0]?.entry ?? Infinity) < this.#durableEntry) state.taken.shift()
   }
@@ -236,9 +240,12 @@ export class ProducerStates {
             isInDoubt: false,
             before: known?.taken.length === 0 ? known.before : known,
           }
+    if (state.before !== undefined) {
+      if (this.#hasDurable(state)) state.before = undefined
+      else if (this.#hasDurable(state.before)) state.before.before = undefined
+    }
+    if (state === known && nowMs - state.usedMs < USE_MS) return state
     state.usedMs = nowMs
-    if (this.#hasDurable(state)) state.before = undefined
-    else if (state.before !== undefined && this.#hasDurable(state.before)) state.before.before = undefined
     this.#states.delete(key)
     this.#expire(nowMs, this.#maxStreams - 1)
     this.#states.set(key, state)
