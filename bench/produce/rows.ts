@@ -35,8 +35,8 @@ export interface Goal {
   atLeast?: number
 }
 
-/** Of the acknowledging process under any load, in megabytes. */
-export const MEMORY_GOAL: Goal = { figure: 'peakMemory', of: 'value', atMost: 300 }
+/** What the acknowledging process may hold, whatever the load, in megabytes. */
+export const MEMORY_GOAL_MB = 300
 
 const ratio = (figure: Figure, atMost: number): Goal => ({ figure, of: 'ratio', atMost })
 const share: Goal = { figure: 'limitShare', of: 'value', atLeast: 0.58 }
@@ -45,7 +45,7 @@ interface Special extends Partial<Row> {
   about: string
 }
 
-function row(name: string, load: Load, { goals = [], ...special }: Special): Row {
+function row(name: string, load: Load, special: Special): Row {
   const batch = load.batch ?? 0
   return {
     name,
@@ -58,8 +58,8 @@ function row(name: string, load: Load, { goals = [], ...special }: Special): Row
     journalBytes: 0,
     limitBytes: batch >= 16_000 ? batch : undefined,
     hasBarePath: false,
+    goals: [],
     ...special,
-    goals: (special.kind ?? 'load') === 'load' ? [...goals, MEMORY_GOAL] : goals,
   }
 }
 

@@ -133,20 +133,21 @@ function describeSynced(runs: readonly Run[], rows: readonly Row[]): string[] {
   ]
 }
 
-/** Ratios to Kafka, since machines differ between two runs of the benchmark. */
+/** In ratios to Kafka, since two runs of the benchmark may have been on different machines. */
 function describeNodes(results: Results, others: readonly Results[], rows: readonly Row[]): string[] {
   if (others.length === 0) return []
   const ratioIn = ({ runs }: Results, { name, figure }: Row) => ratioOf(pairRuns(runs, name, 'sluice', 'kafka').pairs, figure)
   const { node } = results.machine
   const text = others.flatMap(other => {
-    const { node: otherNode } = other.machine
+    const { node: otherNode, cpu } = other.machine
+    const where = cpu === results.machine.cpu ? '' : ` It was measured on another machine (${cpu}).`
     const compared = rows.flatMap(row => {
       const [ratio, otherRatio] = [ratioIn(results, row), ratioIn(other, row)]
       return ratio === undefined || otherRatio === undefined ? [] : [{ row, ratio, otherRatio }]
     })
     const different = compared.filter(({ ratio, otherRatio }) => Math.abs(otherRatio.ratio / ratio.ratio - 1) > NODE_DIFFERENCE)
     if (different.length === 0)
-      return [`Node ${otherNode} is within a tenth of Node ${node} in all of ${compared.length} rows: either will do.`]
+      return [`Node ${otherNode} is within a tenth of Node ${node} in all of ${compared.length} rows: either will do.${where}`]
     const lines = different.map(({ row, ratio, otherRatio }) => [
       `\`${row.name}\``,
       figures[row.figure].title,
@@ -156,7 +157,7 @@ function describeNodes(results: Results, others: readonly Results[], rows: reado
     const wins = different.filter(({ ratio, otherRatio }) => ratio.ratio < otherRatio.ratio).length
     const losses = different.length - wins
     return [
-      `The ratio to Kafka differs by more than a tenth in ${different.length} of ${compared.length} rows:`,
+      `The ratio to Kafka of Node ${otherNode} differs by more than a tenth in ${different.length} of ${compared.length} rows.${where}`,
       formatTable(['row', 'what', node, otherNode], lines),
       wins === losses
         ? 'Each is the better one in as many of them: either will do.'

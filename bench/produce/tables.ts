@@ -3,7 +3,7 @@ import { formatNumber, formatTable } from '../report/markdown.ts'
 import { figures, type Figure } from './figures.ts'
 import { medianOf } from '../../test/soak/samples.ts'
 import { checkGoal, MAX_FOREIGN_SHARE, medianFigure, pairRuns, ratioOf, type Ratio } from './pairs.ts'
-import { MEMORY_GOAL, type Goal, type Row } from './rows.ts'
+import { MEMORY_GOAL_MB, type Goal, type Row } from './rows.ts'
 import { withLimits, type Results, type Run } from './runs.ts'
 
 export const SYSTEM_NAMES: Record<Run['system'], string> = {
@@ -65,8 +65,8 @@ export function formatGoals(runs: readonly Run[], rows: readonly Row[]): string 
   const bareHeader = hasBarePath(runs) ? ['bare path', 'its ratio'] : []
   const header = ['row', 'what', 'Kafka', 'sluice', 'ratio', 'of pairs', 'pairs', 'goal', 'met', ...bareHeader]
   const lines = rows.flatMap(row => {
-    const own: (Goal | undefined)[] = row.goals.filter(goal => goal.figure !== MEMORY_GOAL.figure)
-    return (own.length === 0 ? [undefined] : own).map(goal => formatGoal(runs, row, goal))
+    const goals: readonly (Goal | undefined)[] = row.goals.length === 0 ? [undefined] : row.goals
+    return goals.map(goal => formatGoal(runs, row, goal))
   })
   return formatTable(header, lines)
 }
@@ -101,21 +101,21 @@ export function hasBarePath(runs: readonly Run[]): boolean {
   return runs.some(({ system }) => system === 'bare')
 }
 
-/** The memory of the acknowledging process has one goal, whatever the load. */
+/** The memory of the acknowledging process has one goal: it is the most that the process, which serves most rows, has ever held. */
 export function formatMemory(runs: readonly Run[], rows: readonly Row[]): string {
   const [heaviest] = rows
     .filter(({ kind }) => kind === 'load')
     .flatMap(({ name }) => {
-      const value = medianFigure(runs, name, 'sluice', MEMORY_GOAL.figure)
+      const value = medianFigure(runs, name, 'sluice', 'peakMemory')
       return value === undefined ? [] : [{ name, value }]
     })
     .sort((a, b) => b.value - a.value)
   if (heaviest === undefined) return 'The memory of sluice was not measured.'
   const { name, value } = heaviest
-  const kafka = Math.max(0, ...rows.flatMap(row => medianFigure(runs, row.name, 'kafka', MEMORY_GOAL.figure) ?? []))
+  const kafka = Math.max(0, ...rows.flatMap(row => medianFigure(runs, row.name, 'kafka', 'peakMemory') ?? []))
   return (
     `The process that acknowledges held ${formatNumber(value)} MB at most, by the end of \`${name}\`; the goal is at most ` +
-    `${MEMORY_GOAL.atMost} MB: ${value <= MEMORY_GOAL.atMost! ? 'met' : '**missed**'}.` +
+    `${MEMORY_GOAL_MB} MB: ${value <= MEMORY_GOAL_MB ? 'met' : '**missed**'}.` +
     (kafka === 0 ? '' : ` Kafka held ${formatNumber(kafka)} MB.`)
   )
 }

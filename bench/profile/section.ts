@@ -23,7 +23,7 @@ const LIMITS = `What this says of the goals that are missed, and what would have
   would take one run of each stage for the requests of all connections, or less code.
 - **Many connections that each wait for their answer** have a TLS record in and one out for each request. The bare path itself misses that goal; it
   would take a call that sends the answers of several connections.
-- **Connections that come and go** are a handshake each, and the bare path is about at the goal. Newer clients and versions of Node agree upon
+- **Connections that come and go** are a handshake each, which is most of what the bare path takes too. Newer clients and versions of Node agree upon
   a key exchange that is safe from quantum computers (X25519MLKEM768), which Java does not offer, and Kafka is spared.`
 
 export function makeProfileSection(directory: string): Section | undefined {
