@@ -218,7 +218,10 @@ describe('the results of a benchmark', () => {
       assert(lines.includes(line), `${line}\nis not in\n${report}`)
     assert(!lines.some(line => line.startsWith('| `64k-steady` | 0')), 'a row that was not steady')
     assert.match(report, /held 310 MB at most, by the end of `1k`; the goal is at most 300 MB: \*\*missed\*\*/)
-    assert.match(report, /of Node v20.20.2 differs by more than a tenth in 1 of 3 rows. It was measured on another machine \(a slow one\)/)
+    assert.match(
+      report,
+      /of Node v20.20.2 differs by more than a tenth in 1 of 3 rows. It was measured on another machine \(a slow one\)/,
+    )
     assert(!report.includes('1m'), 'a quick run is in the report')
     assert.deepEqual(readdirSync(join(directory, 'performance')).sort(), ['produce-cpu.svg', 'produce-latency.svg'])
     for (const [, path] of report.matchAll(/\]\((performance\/[^)]+)\)/g))
