@@ -156,7 +156,8 @@ class NodeFile implements OpenFile {
       error.message += ` '${this.#path}'`
       throw error
     })
-    if (bytesWritten === 0) throw sluiceError('STORAGE_FAILED', { doing: `writing ${this.#path}: it took none of ${length} bytes` })
+    if (bytesWritten === 0)
+      throw sluiceError('STORAGE_FAILED', { doing: `writing ${this.#path}: it took none of ${length} bytes` })
     // The call goes on, in steps of IOV_MAX pieces, until the system takes no more; the bytes it took before hide the error,
     // which the rest then tells: that the disk is full, say.
     if (bytesWritten < length) return this.write([Buffer.concat(pieces).subarray(bytesWritten)], position + bytesWritten)
