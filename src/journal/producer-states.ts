@@ -244,7 +244,8 @@ export class ProducerStates {
       if (this.#hasDurable(state)) state.before = undefined
       else if (this.#hasDurable(state.before)) state.before.before = undefined
     }
-    if (state === known && nowMs - state.usedMs < USE_MS) return state
+    // The clock may have been set back.
+    if (state === known && Math.abs(nowMs - state.usedMs) < USE_MS) return state
     state.usedMs = nowMs
     this.#states.delete(key)
     this.#expire(nowMs, this.#maxStreams - 1)

@@ -303,6 +303,18 @@ describe('the states of producers', () => {
     )
   })
 
+  it('are known by their use also after the clock was set back', () => {
+    const taker = new Taker(2)
+    taker.states.markDurable(1000)
+    for (const producerId of [1, 2]) taker.take(batch(0), HOUR_MS, streamOf(producerId))
+    taker.take(batch(1), 0, streamOf(1))
+    taker.take(batch(0), 1, streamOf(3))
+    assert.deepEqual(
+      taker.states.save(1).map(({ producerId }) => producerId),
+      [1, 3],
+    )
+  })
+
   it('are kept against the bound while a batch is in flight or was refused a moment ago', () => {
     const taker = new Taker(3)
     taker.states.markDurable(10)
