@@ -49,7 +49,7 @@ export async function measureFreshness(count: number, seconds: number): Promise<
     let sent = 0
     const sending = async (): Promise<void> => {
       for (; !isOver(); sent++) {
-        await delay(startMs + (sent / BATCHES_PER_SECOND) * 1000 - Date.now())
+        await delay(Math.max(0, startMs + (sent / BATCHES_PER_SECOND) * 1000 - Date.now()))
         const logstore = sent % count
         const timestamp = Date.now()
         watched[logstore]?.sentMs.push(timestamp)

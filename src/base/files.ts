@@ -7,7 +7,7 @@
  * removed) only after a `syncDirectory` of its directory has. After a failed write or sync nothing is known about the bytes
  * of that call; whoever made it must not read the file to find out, for that would read the page cache.
  */
-import { constants } from 'node:fs'
+import { constants, writev } from 'node:fs'
 import { mkdir, open, readdir, readFile, rename, rm, type FileHandle } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { isSystemError, sluiceError } from './errors.ts'
@@ -151,17 +151,25 @@ class NodeFile implements OpenFile {
     let length = 0
     for (const piece of pieces) length += piece.length
     if (length === 0) return
-    const { bytesWritten } = await this.#handle.writev(pieces as Uint8Array[], position).catch((error: Error) => {
-      // As errors of all other calls do, it names the file.
-      error.message += ` '${this.#path}'`
-      throw error
-    })
+    const bytesWritten = await this.#writev(pieces, position)
     if (bytesWritten === 0)
       throw sluiceError('STORAGE_FAILED', { doing: `writing ${this.#path}: it took none of ${length} bytes` })
     // The call goes on, in steps of IOV_MAX pieces, until the system takes no more; the bytes it took before hide the error,
     // which the rest then tells: that the disk is full, say.
     if (bytesWritten < length) return this.write([Buffer.concat(pieces).subarray(bytesWritten)], position + bytesWritten)
     if (this.#syncsAfterWrite) await this.#handle.datasync()
+  }
+
+  /** Resolves with how many bytes were taken. The file handle's own copies the list, and its promise costs more than a small write does. */
+  #writev(pieces: readonly Uint8Array[], position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      writev(this.#handle.fd, pieces, position, (error, bytesWritten) => {
+        if (error === null) return resolve(bytesWritten)
+        // As errors of all other calls do, it names the file.
+        error.message += ` '${this.#path}'`
+        reject(error)
+      })
+    })
   }
 
   async read(buffer: Uint8Array, position: number, length = buffer.length): Promise<number> {

@@ -2,7 +2,7 @@
  * What a running sluice counts, for Prometheus. Figures that a part knows anyway are read from it when they are asked for, so
  * that nothing is counted twice.
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry, type Metric } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Registry, type Metric } from 'prom-client'
 
 /** A figure that is read when it is asked for: one number, or one for each value of `label`. */
 export interface Figure {
@@ -49,8 +49,14 @@ export function addFigures(registry: Registry, figures: readonly Figure[]): void
 /** How long something takes: returns what is to be called with each duration, in milliseconds. */
 export function addDurations(registry: Registry, { name, help }: { name: string; help: string }): (ms: number) => void {
   const buckets = [0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
-  const histogram = new Histogram({ name: `sluice_${name}_seconds`, help, buckets, registers: [registry] })
-  return ms => histogram.observe(ms / 1000)
+  const histogram = addHistogram(registry, { name, help, buckets })
+  return ms => {
+    const seconds = ms / 1000
+    let bucket = 0
+    while (seconds > buckets[bucket]!) bucket++
+    histogram.counts[bucket]! += 1
+    histogram.sum += seconds
+  }
 }
 
 /**
@@ -59,24 +65,40 @@ export function addDurations(registry: Registry, { name, help }: { name: string;
  */
 export function addCountedDurations(
   registry: Registry,
-  { name, help, buckets }: { name: string; help: string; buckets: readonly number[] },
+  options: { name: string; help: string; buckets: readonly number[] },
 ): (counts: readonly number[], sum: number) => void {
+  const histogram = addHistogram(registry, options)
+  return (counts, sum) => {
+    for (const [bucket, count] of counts.entries()) histogram.counts[bucket]! += count
+    histogram.sum += sum
+  }
+}
+
+/** What a histogram has counted. */
+interface Counted {
+  /** In each bucket, not in those below it too, and at the end in none. */
+  counts: number[]
+  /** Of all durations, in seconds. */
+  sum: number
+}
+
+/** prom-client's own takes observations one by one, and looks for the labels, of which there are none, with each. */
+function addHistogram(
+  registry: Registry,
+  { name, help, buckets }: { name: string; help: string; buckets: readonly number[] },
+): Counted {
   const metric = `sluice_${name}_seconds`
-  const totals = new Array<number>(buckets.length + 1).fill(0)
-  let totalSum = 0
+  const counted: Counted = { counts: new Array<number>(buckets.length + 1).fill(0), sum: 0 }
   const get = () => {
     let count = 0
     const values: { metricName: string; labels: { le?: number | string }; value: number }[] = []
     for (const [bucket, le] of [...buckets, '+Inf'].entries())
-      values.push({ metricName: `${metric}_bucket`, labels: { le }, value: (count += totals[bucket]!) })
-    values.push({ metricName: `${metric}_sum`, labels: {}, value: totalSum })
+      values.push({ metricName: `${metric}_bucket`, labels: { le }, value: (count += counted.counts[bucket]!) })
+    values.push({ metricName: `${metric}_sum`, labels: {}, value: counted.sum })
     values.push({ metricName: `${metric}_count`, labels: {}, value: count })
     return Promise.resolve({ name: metric, help, type: 'histogram', values, aggregator: 'sum' })
   }
-  // A Histogram takes observations one by one; of a metric the registry asks only this.
+  // Of a metric the registry asks only this.
   registry.registerMetric({ name: metric, get } as unknown as Metric)
-  return (counts, sum) => {
-    for (const [bucket, count] of counts.entries()) totals[bucket]! += count
-    totalSum += sum
-  }
+  return counted
 }

@@ -164,7 +164,7 @@ export class JournalWriter {
   async #writeNext(): Promise<Group> {
     if (this.#failure !== undefined) throw this.#failure
     const group = (this.#writing = this.#waiting.shift()!)
-    const target = await this.#segmentFor(group)
+    const target = this.#segmentFor(group) ?? (await this.#nextSegment())
     const { pieces, end } = sealGroup(group, target, { previous: this.#written, durableUpTo: this.#durable.position })
     const startMs = performance.now()
     await target.file.write(pieces, target.offset)
@@ -174,10 +174,14 @@ export class JournalWriter {
     return group
   }
 
-  /** The open segment if the group has room in it, else a new one. A group larger than a segment gets one that is longer. */
-  async #segmentFor({ length }: Group): Promise<OpenSegment> {
+  /** The open segment, if the group has room in it. */
+  #segmentFor({ length }: Group): OpenSegment | undefined {
     const open = this.#open
-    if (open !== undefined && open.offset + length <= this.#options.segmentBytes) return open
+    return open !== undefined && open.offset + length <= this.#options.segmentBytes ? open : undefined
+  }
+
+  /** A new segment, for a group of any length: one that is larger than a segment makes it longer. */
+  async #nextSegment(): Promise<OpenSegment> {
     await this.#sync()
     return this.beginSegment()
   }
