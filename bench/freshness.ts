@@ -3,9 +3,9 @@
  *
  *     npm run bench -- freshness [--logstores 1,10,100,300] [--seconds 20] [--json]
  *
- * A whole server, and one client that sends small batches at a moderate rate, to each logstore in turn. A few of the logstores
- * are asked again and again what they have; the times are as exact as these questions are frequent. Beside them stands what the server
- * itself says, from the arrival of a log until it is stored, where it says it.
+ * A whole server, and one client that sends small batches at a moderate rate, to each logstore in turn. Once their tables are made a few
+ * of the logstores are asked again and again what they have; the times are as exact as these questions are frequent. Beside them stands
+ * what the server itself says, from the arrival of a log until it is stored, where it says it.
  */
 import { parseArgs } from 'node:util'
 import { measureFreshness, type Freshness } from './freshness/measure.ts'
