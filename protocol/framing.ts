@@ -143,7 +143,8 @@ export class FrameReader {
       this.#lastPieceStart = undefined
     }
     if (2 * this.#first < this.#pieces.length) return
-    if (this.#first === this.#pieces.length) this.#pieces.length = 0
+    // Popped, as they mostly are few: to set the length takes V8 ten times as long.
+    if (this.#first === this.#pieces.length) while (this.#pieces.length > 0) this.#pieces.pop()
     else this.#pieces.splice(0, this.#first)
     this.#first = 0
   }
