@@ -171,13 +171,24 @@ export function describeLosses(runs: readonly Run[], rows: readonly Row[]): stri
     const missed = row.goals.flatMap(goal => {
       const reached = checkGoal(runs, row.name, goal)
       if (reached === undefined || reached.isMet) return []
-      const bare = checkGoal(runs, row.name, goal, 'bare')
-      const ofBare = bare && ` (bare path ${formatReached(goal, bare.reached)}: ${bare.isMet ? 'met' : 'missed too'})`
       const value = formatReached(goal, reached.reached)
-      return [`${figures[goal.figure].title} ${value}, the goal is ${formatBound(goal)}${ofBare ?? ''}`]
+      return [`${figures[goal.figure].title} ${value}, the goal is ${formatBound(goal)}${describeBare(runs, row, goal)}`]
     })
     return lost.length + missed.length === 0 ? [] : [`\`${row.name}\`: ${[...lost, ...missed].join('; ')}`]
   })
+}
+
+/** Whether the bare path reaches a goal, and what the goal leaves for all that it does not do; empty if it was not measured. */
+function describeBare(runs: readonly Run[], { name }: Row, goal: Goal): string {
+  const bare = checkGoal(runs, name, goal, 'bare')
+  if (bare === undefined) return ''
+  const reached = `bare path ${formatReached(goal, bare.reached)}`
+  if (!bare.isMet) return ` (${reached}: missed too)`
+  const ratio = ratioOf(pairRuns(runs, name, 'sluice', 'kafka').pairs, goal.figure)
+  if (goal.of !== 'ratio' || goal.atMost === undefined || ratio === undefined) return ` (${reached}: met)`
+  const ofBare = medianFigure(runs, name, 'bare', goal.figure)!
+  const [left, taken] = [goal.atMost * ratio.baseValue - ofBare, ratio.value - ofBare]
+  return ` (${reached}: met; the goal leaves ${formatNumber(left)} for all else, sluice takes ${formatNumber(taken)})`
 }
 
 /** Latency says something in the open loop alone: in the closed one it is what a queue of fixed length makes of the throughput. */

@@ -58,7 +58,8 @@ export class Connection {
   readonly #frames: FrameReader
   /** The client's address without its port, which would be a new one for each connection. */
   readonly #source: string
-  readonly #log: Log
+  /** Address and port, as the log names it. */
+  readonly #peer: string
   readonly #refusedStreams = new RefusedStreams()
   readonly #pace = new Pace()
   readonly #answers = new AnswerQueue()
@@ -90,7 +91,7 @@ export class Connection {
     this.#options = options
     this.#socket = options.socket
     this.#source = plainAddress(options.socket.remoteAddress)
-    this.#log = options.log.child({ peer: peerOf(options.socket) })
+    this.#peer = peerOf(options.socket)
     this.#frames = new FrameReader(options.limits.unauthenticatedRequestBytes)
     this.#deadline = this.#after(options.limits.unauthenticatedMs, 'it did not authenticate in time')
     this.#holdings = new Holdings({
@@ -101,7 +102,7 @@ export class Connection {
       unfinishedBytes: () => (this.#isHeldUp ? 0 : this.#frames.bufferedBytes),
     })
     const socket = this.#socket
-    options.wireDump.connect(this, { session: options.session, socket, source: this.#source, peer: peerOf(socket) })
+    options.wireDump.connect(this, { session: options.session, socket, source: this.#source, peer: this.#peer })
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('end', () => {
       this.#hasEnded = true
@@ -112,7 +113,7 @@ export class Connection {
       this.#resume()
     })
     socket.on('error', error => {
-      this.#log.debug({ reason: error.message }, 'connection lost')
+      options.log.debug({ peer: this.#peer, reason: error.message }, 'connection lost')
       // Node only tells of a TLS record that cannot be decrypted.
       socket.destroy()
     })
@@ -132,8 +133,9 @@ export class Connection {
   /** Ends the connection in order: what was taken is still answered. */
   close(reason: string): void {
     if (this.#isClosing) return
-    const { principal } = this.#options.session
-    this.#log.info({ project: principal && forLog(principal.project), reason }, 'connection closed')
+    const { log, session } = this.#options
+    const project = session.principal && forLog(session.principal.project)
+    log.info({ peer: this.#peer, project, reason }, 'connection closed')
     this.tap?.close(reason)
     this.#leave()
   }
@@ -379,7 +381,7 @@ export class Connection {
     if (error instanceof ProtocolError) return this.close(`it does not speak the protocol: ${error.message}`)
     // Busy, for example: strangers must not fill the log with what is no failure.
     if (error instanceof SluiceError) return this.close(error.message)
-    this.#log.error({ err: error }, 'a request failed')
+    this.#options.log.error({ peer: this.#peer, err: error }, 'a request failed')
     this.close('a request failed')
   }
 
