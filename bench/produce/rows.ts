@@ -89,7 +89,7 @@ export const rows: readonly Row[] = [
     { about: '1 KB, 200 connections', ...bare, goals: [ratio('cpuPerRequest', 0.7)] },
   ),
   row('open-10k', open(10_000), { about: '10,000 records/s over 50 connections', ...ack, ...bare, goals: [ratio('ackP99', 1)] }),
-  row('open-50k', open(50_000), { about: '50,000 records/s over 50 connections', ...ack, goals: [ratio('ackP99', 1)] }),
+  row('open-50k', open(50_000), { about: '50,000 records/s over 50 connections', ...ack, ...bare, goals: [ratio('ackP99', 1)] }),
   row(
     'churn-ec',
     { ...KB1, mode: 'churn' },
@@ -100,13 +100,23 @@ export const rows: readonly Row[] = [
     isIndexing: true,
     goals: [ratio('treeMemory', 1)],
   }),
-  row('64k-steady', KB64, { about: '64 KB, 8 connections, full page cache', ...steady, goals: [ratio('cpuPerGb', 0.4), share] }),
-
-  row('1m-steady', MB1, { about: '1 MB, 8 connections, full page cache', ...steady, goals: [ratio('cpuPerGb', 0.45), share] }),
+  row('64k-steady', KB64, {
+    about: '64 KB, 8 connections, full page cache',
+    ...steady,
+    ...bare,
+    goals: [ratio('cpuPerGb', 0.4), share],
+  }),
+  row('1m-steady', MB1, {
+    about: '1 MB, 8 connections, full page cache',
+    ...steady,
+    ...bare,
+    goals: [ratio('cpuPerGb', 0.45), share],
+  }),
   row('16k-steady', KB16, {
     about: '16 KB, 8 connections, full page cache',
     ...steady,
     ...request,
+    ...bare,
     goals: [ratio('cpuPerRequest', 0.35)],
   }),
   row(
@@ -115,6 +125,7 @@ export const rows: readonly Row[] = [
     {
       about: '64 KB, lz4, 8 connections, full page cache',
       ...steady,
+      ...bare,
       goals: [ratio('cpuPerGb', 0.3)],
     },
   ),
