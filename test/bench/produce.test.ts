@@ -192,6 +192,8 @@ describe('the results of a benchmark', () => {
     const steady = [
       runOf('16k-steady', 1, 'kafka', 3, { freeMemoryMb: 300, foreignShare: 0.2 }),
       runOf('16k-steady', 1, 'sluice', 1, { freeMemoryMb: 300, foreignShare: 0.05 }),
+      runOf('16k', 1, 'kafka', 1.5),
+      runOf('16k', 1, 'sluice', 2),
       runOf('64k-steady', 1, 'kafka', 3),
       runOf('64k-steady', 1, 'sluice', 1),
     ]
@@ -211,7 +213,7 @@ describe('the results of a benchmark', () => {
       '| row | what | v24.0.0 | v20.20.2 |',
       '| `64k` | CPU s/GB | 0.50 (0.50–0.50) | 0.60 (0.60–0.60) |',
       'Node v24.0.0 is the better one in 1 of them, and recommended.',
-      '| `16k-steady` | 0.8 | 0.2 |',
+      '| `16k-steady` | 0.8 | 0.2 | 2.00 | 0.50 |',
       '- `64k`: of the limit 53 %, the goal is ≥ 58 %',
       "- `open-10k`: CPU ms/request 2.00 times Kafka's (2.00–2.00); ack p99, ms 2.00 times Kafka's (2.00–2.00); ack p99, ms 2.00, the goal is ≤ 1",
     ])
