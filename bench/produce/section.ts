@@ -123,7 +123,7 @@ function describeSteady({ cores }: Machine, runs: readonly Run[], rows: readonly
   return [
     'Where the page cache is full, threads of the system make room for what is written into it, and write it later. That is in none of the figures ' +
       'of a process; it is all CPU beside it and the load generator, in s/GB. The goals of these rows suppose a machine where Kafka itself ' +
-      'takes nearly twice as much as with memory free (`64k` 1.9, `1m` 2.2, `16k` 1.4, lz4 1.5); the last columns are how much it is here:',
+      'takes nearly twice as much as with memory free (64 KB 1.9, 1 MB 2.2, 16 KB 1.4, lz4 1.5); the last columns are how much it is here:',
     formatTable(['row', 'beside Kafka', 'beside sluice', 'Kafka, to memory free', 'sluice, to memory free'], lines),
   ]
 }
