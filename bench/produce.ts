@@ -7,7 +7,7 @@
  * Kafka as its release configures it acknowledges before the disk has anything; kafka-synced has `log.flush.interval.messages=1`; sluice
  * always syncs before it acknowledges. All have the same certificate, 8 partitions or shards, and one load generator, written in
  * Go. Each row is measured in rounds, the systems in turns within a round, and only runs of the same round are compared: what is
- * quoted is the ratio of medians, with the least and the greatest ratio of a pair. A pair is dropped where other programs used more than
+ * quoted is the ratio of medians, with the least and the greatest ratio of a pair. A pair is dropped where others used more than
  * 40 % of the machine. For large requests the limit is measured beside it: a TLS server in Node that throws everything away; and for those
  * with goals the bare path, a server in Node with nothing but what an acknowledgement needs.
  *

@@ -121,6 +121,7 @@ function measuredOf(result: LoadResult): Measured {
     treeCpuSeconds: sum(server => server.cpu_s),
     treePeakMb: sum(server => server.hwm_mb),
     foreignShare: shareOfMachine(result.machine.other_s, result.seconds),
+    stolenShare: shareOfMachine(result.machine.stolen_s, result.seconds),
   }
 }
 

@@ -32,8 +32,14 @@ export const MAX_STEADY_FREE_MB = 1500
 
 const steadyRows = new Set(rows.filter(({ state }) => state === 'steady').map(({ name }) => name))
 
-function isSound({ row, foreignShare, freeMemoryMb }: Run): boolean {
-  return foreignShare <= MAX_FOREIGN_SHARE && (freeMemoryMb <= MAX_STEADY_FREE_MB || !steadyRows.has(row))
+/** How much of the machine was for neither the system nor its load. */
+export function shareOfOthers({ foreignShare, stolenShare = 0 }: Run): number {
+  return foreignShare + stolenShare
+}
+
+function isSound(run: Run): boolean {
+  const { row, freeMemoryMb } = run
+  return shareOfOthers(run) <= MAX_FOREIGN_SHARE && (freeMemoryMb <= MAX_STEADY_FREE_MB || !steadyRows.has(row))
 }
 
 /** The pairs of two systems in a row, and how many were dropped. */

@@ -46,6 +46,8 @@ export interface Run {
   treePeakMb: number
   /** What programs that have nothing to do with it used, as a share of the machine. */
   foreignShare: number
+  /** What the host of a virtual machine gave to others, as a share of the machine; absent in older results. */
+  stolenShare?: number
   freeMemoryMb: number
   startSeconds?: number
   connectionKb?: number

@@ -90,7 +90,7 @@ function describeComparison(machine: Machine, runs: readonly Run[]): string {
         ['Java', machine.java],
         ['TLS', ciphers.join('; ')],
         ['measured', machine.startedAt.slice(0, 10)],
-        ['other programs', `took ${describeForeign(runs)}`],
+        ['others', `took ${describeForeign(runs)}`],
       ],
     ),
   ].join('\n\n')

@@ -2,7 +2,7 @@
 import { formatNumber, formatTable } from '../report/markdown.ts'
 import { figures, type Figure } from './figures.ts'
 import { medianOf } from '../../test/soak/samples.ts'
-import { checkGoal, MAX_FOREIGN_SHARE, medianFigure, pairRuns, ratioOf, type Ratio } from './pairs.ts'
+import { checkGoal, MAX_FOREIGN_SHARE, medianFigure, pairRuns, ratioOf, shareOfOthers, type Ratio } from './pairs.ts'
 import { MEMORY_GOAL_MB, type Goal, type Row } from './rows.ts'
 import { withLimits, type Results, type Run } from './runs.ts'
 
@@ -45,14 +45,14 @@ export function formatSummary({ machine, runs }: Results, rows: readonly Row[]):
   const all = withLimits(runs)
   const measured = measuredRows(all, rows)
   const parts = [formatGoals(all, measured), formatMemory(all, measured), formatRecord(all, measured)]
-  parts.push(`Other programs took ${describeForeign(runs)}.`)
+  parts.push(`Others took ${describeForeign(runs)}.`)
   if (machine.isQuick) parts.push('Measured in a hurry: not to be quoted.')
   return `\n${parts.join('\n\n')}\n`
 }
 
 /** How much of the machine was not for the benchmark. */
 export function describeForeign(runs: readonly Run[]): string {
-  const shares = runs.map(({ foreignShare }) => foreignShare)
+  const shares = runs.map(shareOfOthers)
   const percent = (share: number): string => `${Math.round(share * 100)} %`
   return (
     `${percent(medianOf(shares))} of the machine in the median run, ${percent(Math.max(...shares))} at most; pairs with more than ` +

@@ -87,9 +87,11 @@ describe('the pairs of a benchmark', () => {
       runOf('64k', 5, 'kafka', 3),
       runOf('64k', 5, 'sluice', 30, { foreignShare: 0.9 }),
       runOf('64k', 6, 'sluice', 30),
+      runOf('64k', 7, 'kafka', 3),
+      runOf('64k', 7, 'sluice', 30, { foreignShare: 0.2, stolenShare: 0.21 }),
     ]
     const { pairs, dropped } = pairRuns(disturbed, '64k', 'sluice', 'kafka')
-    assert.deepEqual([pairs.map(({ round }) => round), dropped], [[1, 2, 3], 2])
+    assert.deepEqual([pairs.map(({ round }) => round), dropped], [[1, 2, 3], 3])
   })
 
   it('have no ratio in what was not measured', () => {
