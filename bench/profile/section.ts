@@ -16,7 +16,7 @@ const LIMITS = `What this says of the goals that are missed, and what would have
   alone has none of them. The checksum is computed with one chain of the processor's CRC instruction, at 2.5 to 5 GB/s; three chains side
   by side, which the processor allows, would take about a third of it. And the bytes are copied from TLS into a buffer of their own, allocated
   and collected for each TLS record: a TLS server in Node cannot read into memory that it is given (\`onread\`, which clients have). What sluice
-  takes more than the bare path is what it takes more for small requests, about three times as long: 64 KB that are decrypted, checked and
+  takes more than the bare path is what it takes more for small requests, more than twice as long: 64 KB that are decrypted, checked and
   written leave the caches without the code.
 - **Small requests** take more than in the bare path of everything, of the system and TLS too, although there are no more system calls: the
   processor finds less of what it needs in its caches, for there is more code between one call and the next. That code is flat, no function has
