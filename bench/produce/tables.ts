@@ -184,10 +184,11 @@ function describeBare(runs: readonly Run[], { name }: Row, goal: Goal): string {
   if (bare === undefined) return ''
   const reached = `bare path ${formatReached(goal, bare.reached)}`
   if (!bare.isMet) return ` (${reached}: missed too)`
-  const ratio = ratioOf(pairRuns(runs, name, 'sluice', 'kafka').pairs, goal.figure)
-  if (goal.of !== 'ratio' || goal.atMost === undefined || ratio === undefined) return ` (${reached}: met)`
-  const ofBare = medianFigure(runs, name, 'bare', goal.figure)!
-  const [left, taken] = [goal.atMost * ratio.baseValue - ofBare, ratio.value - ofBare]
+  const ratio = ratioOf(pairRuns(runs, name, 'bare', 'kafka').pairs, goal.figure)
+  const ofSluice = medianFigure(runs, name, 'sluice', goal.figure)
+  if (goal.of !== 'ratio' || goal.atMost === undefined || ratio === undefined || ofSluice === undefined)
+    return ` (${reached}: met)`
+  const [left, taken] = [goal.atMost * ratio.baseValue - ratio.value, ofSluice - ratio.value]
   return ` (${reached}: met; the goal leaves ${formatNumber(left)} for all else, sluice takes ${formatNumber(taken)})`
 }
 
